@@ -82,6 +82,8 @@ type Exec struct {
 	File File `json:"file"`
 	// Script is the file that was asked for, when an interpreter runs it.
 	Script string `json:"script,omitempty"`
+	// Caller is the resolved path of what the process ran before: the program that asked for this one.
+	Caller string `json:"caller_exe,omitempty"`
 	// Memfd and Unlinked say that no directory held the executable's file when it started.
 	Memfd    bool `json:"memfd,omitempty"`
 	Unlinked bool `json:"unlinked,omitempty"`
