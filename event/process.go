@@ -31,7 +31,9 @@ type Process struct {
 	EGID uint32 `json:"egid"`
 	// User is the name of UID in the host's user database; empty when it has none.
 	User string `json:"user,omitempty"`
-	// Capabilities is the effective set, as CAP_ names in kernel order.
+	// LoginUID is who logged in at first, whatever was become since; absent: nobody did.
+	LoginUID *uint32 `json:"login_uid,omitempty"`
+	// Capabilities is the effective set, as CAP_ names in kernel order; the full set is ALL.
 	Capabilities []string `json:"capabilities,omitempty"`
 	// Cgroup is the path in the cgroup v2 tree; CgroupID its inode there.
 	Cgroup    string     `json:"cgroup,omitempty"`
@@ -94,6 +96,8 @@ type Exec struct {
 // Fork is the detail of KindFork: the process of the event is the parent.
 type Fork struct {
 	Child Ref `json:"child"`
+	// Parent is the child's parent when that is not the process of the event, as with CLONE_PARENT.
+	Parent Ref `json:"parent"`
 	// Flags are the clone flags that make a namespace, such as CLONE_NEWNS.
 	Flags []string `json:"flags,omitempty"`
 }

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* How a program hands a record to user space: take a slot, fill it, send it.
+ *
+ *   struct slot *s = emit_begin(KIND_EXEC, EV_TRACEPOINT, sizeof(struct exec));
+ *   if (!s) return 0;                    // counted
+ *   struct exec *e = emit_body(s);
+ *   emit_path(s, &file->f_path);         // strings, in the order that the decoder reads them
+ *   emit_end(s);
+ *
+ * A slot is scratch memory that one program run owns from emit_begin to emit_end: it is claimed by an atomic exchange,
+ * so a run that preempts another on the same CPU gets a slot of its own (docs/design/0001). It is never a ring record:
+ * a reservation held by a preempted task would hold up the reader. */
+#pragma once
+#include "record.h"
+
+#define SLOTS 4
+#define TEXT_MAX 4096
+#define DATA_MAX 16384
+#define WAKE_BYTES (256 << 10)
+
+struct slot {
+	__u32 busy, bytes;
+	__u8 data[DATA_MAX];
+	__u8 path[TEXT_MAX + 256]; /* a path is built here from its end */
+};
+
+struct cpu_stats {
+	__u64 produced;
+	__u64 lost[LOSSES];
+};
+
+/* Owned by internal/kernel, which makes every sensor's object use one set of them. */
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 8 << 20); } ring SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, SLOTS); __type(key, __u32); __type(value, struct slot); } slots SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct cpu_stats); } stats SEC(".maps");
+
+/* Set at load: the evidence that EV_RUNG stands for. */
+const volatile __u8 rung_evidence = EV_DESCRIPTOR;
+
+static __always_inline struct cpu_stats *cpu_stats(void)
+{
+	__u32 zero = 0;
+	return bpf_map_lookup_elem(&stats, &zero);
+}
+
+/* Counts a record that was produced and could not be delivered. */
+static __always_inline void emit_lost(enum loss why)
+{
+	struct cpu_stats *c = cpu_stats();
+	if (!c || why >= LOSSES)
+		return;
+	__sync_fetch_and_add(&c->produced, 1);
+	__sync_fetch_and_add(&c->lost[why], 1);
+}
+
+/* Returns a slot that nobody else uses until emit_end or slot_free, or NULL: then the loss has been counted. */
+static __always_inline struct slot *slot_take(void)
+{
+	for (__u32 i = 0; i < SLOTS; i++) {
+		__u32 key = i;
+		struct slot *s = bpf_map_lookup_elem(&slots, &key);
+		if (s && !__sync_lock_test_and_set(&s->busy, 1))
+			return s;
+	}
+	emit_lost(LOSS_SCRATCH);
+	return 0;
+}
+
+static __always_inline void slot_free(struct slot *s)
+{
+	__sync_lock_test_and_set(&s->busy, 0);
+}
+
+static __always_inline void *emit_body(struct slot *s)
+{
+	return s->data + sizeof(struct record);
+}
+
+static __always_inline struct record *emit_record(struct slot *s)
+{
+	return (struct record *)s->data;
+}
+
+/* Fills a slot's header for a task; body is a constant. */
+static __always_inline struct slot *emit_begin_for(struct task_struct *t, enum kind kind, enum evidence evidence, __u32 body)
+{
+	struct slot *s = slot_take();
+	if (!s)
+		return 0;
+	struct record *r = emit_record(s);
+	const struct cred *cred = t->real_cred;
+	r->time_ns = bpf_ktime_get_boot_ns();
+	r->start_ns = t->group_leader->start_boottime;
+	r->pid = t->tgid;
+	r->tid = t->pid;
+	r->uid = cred->uid.val;
+	r->gid = cred->gid.val;
+	r->subject = r->rule = 0;
+	r->kind = kind;
+	r->evidence = evidence == EV_RUNG ? rung_evidence : evidence;
+	r->action = 0;
+	r->error = 0;
+	r->body_bytes = body;
+	r->cgroup = bpf_get_current_cgroup_id();
+	bpf_probe_read_kernel(r->comm, sizeof(r->comm), t->comm);
+	__builtin_memset(emit_body(s), 0, body);
+	s->bytes = sizeof(struct record) + body;
+	return s;
+}
+
+static __always_inline struct slot *emit_begin(enum kind kind, enum evidence evidence, __u32 body)
+{
+	return emit_begin_for(bpf_get_current_task_btf(), kind, evidence, body);
+}
+
+/* Where the next string goes. Bounded for the verifier: strings are at most TEXT_MAX and DATA_MAX holds three of them. */
+static __always_inline struct text *text_begin(struct slot *s)
+{
+	__u32 off = s->bytes;
+	if (off > DATA_MAX - TEXT_MAX - sizeof(struct text))
+		off = DATA_MAX - TEXT_MAX - sizeof(struct text);
+	return (struct text *)(s->data + off);
+}
+
+static __always_inline void text_end(struct slot *s, struct text *t, long bytes, __u16 cut)
+{
+	if (bytes < 0 || bytes > TEXT_MAX) {
+		bytes = 0;
+		cut = TEXT_UNREADABLE;
+	}
+	t->bytes = bytes;
+	t->truncated = cut;
+	s->bytes += sizeof(struct text) + bytes;
+}
+
+/* A NUL-terminated string in kernel memory. */
+static __always_inline void emit_kernel_string(struct slot *s, const void *from)
+{
+	struct text *t = text_begin(s);
+	long n = bpf_probe_read_kernel_str(t + 1, TEXT_MAX, from);
+	text_end(s, t, n > 0 ? n - 1 : n, n == TEXT_MAX ? TEXT_CUT : TEXT_WHOLE);
+}
+
+/* A NUL-terminated string in the task's memory: it may change while it is read, and may not be there. */
+static __always_inline void emit_user_string(struct slot *s, const void *from)
+{
+	struct text *t = text_begin(s);
+	long n = bpf_probe_read_user_str(t + 1, TEXT_MAX, from);
+	text_end(s, t, n > 0 ? n - 1 : n, n == TEXT_MAX ? TEXT_CUT : TEXT_WHOLE);
+}
+
+/* An absent string. */
+static __always_inline void emit_no_string(struct slot *s)
+{
+	text_end(s, text_begin(s), 0, TEXT_WHOLE);
+}
+
+/* Up to TEXT_MAX bytes of the task's memory. */
+static __always_inline void emit_user_bytes(struct slot *s, const void *from, __u64 bytes)
+{
+	struct text *t = text_begin(s);
+	__u16 cut = bytes > TEXT_MAX ? TEXT_CUT : TEXT_WHOLE;
+	__u32 n = bytes > TEXT_MAX ? TEXT_MAX : bytes;
+	if (bpf_probe_read_user(t + 1, n, from))
+		text_end(s, t, -1, cut);
+	else
+		text_end(s, t, n, cut);
+}
+
+/* Sends the record and gives the slot back. The reader polls; it is woken early when much is waiting. */
+static __always_inline void emit_end(struct slot *s)
+{
+	struct cpu_stats *c = cpu_stats();
+	struct record *r = emit_record(s);
+	__u64 lost = 0;
+	__u32 bytes = s->bytes;
+	if (c) {
+		for (int i = 0; i < LOSSES; i++)
+			lost += c->lost[i];
+		r->seq = __sync_fetch_and_add(&c->produced, 1) + 1;
+	}
+	r->lost_before = lost;
+	r->cpu = bpf_get_smp_processor_id();
+	if (bytes > DATA_MAX)
+		bytes = DATA_MAX;
+	__u64 flags = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > WAKE_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	if (bpf_ringbuf_output(&ring, s->data, bytes, flags) && c)
+		__sync_fetch_and_add(&c->lost[LOSS_RING_FULL], 1);
+	slot_free(s);
+}

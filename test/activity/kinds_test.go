@@ -1,0 +1,71 @@
+package activity
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stockade-security/stockade/event"
+	"github.com/stockade-security/stockade/internal/kernel"
+	"github.com/stockade-security/stockade/internal/sensor/process"
+)
+
+func sensors() []*kernel.Sensor {
+	return []*kernel.Sensor{process.New()}
+}
+
+// elsewhere names the tests of the kinds that user space makes.
+var elsewhere = map[event.Kind]string{}
+
+func TestActivities(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: BPF and a cgroup of its own")
+	}
+	for _, a := range activities() {
+		t.Run(a.name, func(t *testing.T) {
+			if a.skip != nil {
+				if why := a.skip(); why != "" {
+					t.Skip(why)
+				}
+			}
+			o := observe(t, a, sensors())
+			for _, want := range a.want(o.dir, o.facts) {
+				expectOnce(t, o.events, a.kind, want)
+			}
+		})
+	}
+}
+
+func expectOnce(t *testing.T, events []event.Event, kind event.Kind, want event.Event) {
+	t.Helper()
+	if want.Kind == "" {
+		want.Kind = kind
+	}
+	w := fields(t, want)
+	n := 0
+	for _, e := range events {
+		if contains(fields(t, e), w) {
+			n++
+		}
+	}
+	if n == 1 {
+		return
+	}
+	t.Errorf("seen %d times instead of once: %s", n, text(want))
+	for _, e := range events {
+		if e.Kind == want.Kind {
+			t.Logf("there was: %s", text(e))
+		}
+	}
+}
+
+func TestEveryKindHasAnActivity(t *testing.T) {
+	has := map[event.Kind]bool{}
+	for _, a := range activities() {
+		has[a.kind] = true
+	}
+	for _, k := range event.Kinds() {
+		if !has[k] && elsewhere[k] == "" {
+			t.Errorf("no activity for %s", k)
+		}
+	}
+}

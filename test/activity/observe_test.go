@@ -1,0 +1,261 @@
+package activity
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stockade-security/stockade/event"
+	"github.com/stockade-security/stockade/internal/kernel"
+)
+
+// cgroupRoot finds the cgroup v2 tree: alone, or beside version 1.
+func cgroupRoot(t *testing.T) string {
+	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		if _, err := os.Stat(filepath.Join(dir, "cgroup.controllers")); err == nil {
+			return dir
+		}
+	}
+	t.Fatal("no cgroup v2 tree is mounted")
+	return ""
+}
+
+// testCgroup makes a cgroup for one test and removes it after.
+func testCgroup(t *testing.T, root string) (path string, id uint64) {
+	path, err := os.MkdirTemp(root, "stockade-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		deadline := time.Now().Add(5 * time.Second) // the kernel empties a cgroup a little after its last task is gone
+		for {
+			err := os.Remove(path)
+			if err == nil {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("remove the test cgroup: %v", err)
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		t.Fatal(err)
+	}
+	return path, st.Ino
+}
+
+// child prepares a run of one activity, in a cgroup unless that is empty.
+func child(t *testing.T, a activity, dir, cgroup string) (*exec.Cmd, *bytes.Buffer) {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), envActivity+"="+a.name, envDir+"="+dir)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	t.Cleanup(func() {
+		if t.Failed() && errs.Len() > 0 {
+			t.Logf("the activity said: %s", errs.String())
+		}
+	})
+	if cgroup != "" {
+		fd, err := os.Open(cgroup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { fd.Close() })
+		cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(fd.Fd())}
+	}
+	return cmd, &out
+}
+
+// observed is what the guard saw of an activity in its cgroup, and of the control outside.
+type observed struct {
+	events []event.Event
+	facts  facts
+	dir    string
+}
+
+// observe runs the activity in a cgroup that the sensors are limited to and, before, once outside of it.
+func observe(t *testing.T, a activity, sensors []*kernel.Sensor) observed {
+	root := cgroupRoot(t)
+	path, id := testCgroup(t, root)
+	k := open(t, root, id, sensors)
+	control, _ := child(t, a, t.TempDir(), "")
+	if err := control.Run(); err != nil {
+		t.Fatalf("the activity outside the cgroup: %v", err)
+	}
+	o := observed{dir: t.TempDir()}
+	cmd, out := child(t, a, o.dir, path)
+	done := make(chan error, 1)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { done <- cmd.Wait() }()
+	o.events = collect(t, k, done)
+	if err := json.Unmarshal(out.Bytes(), &o.facts); err != nil {
+		t.Fatalf("the activity's facts: %v", err)
+	}
+	for _, e := range o.events {
+		if e.Process.PID == control.Process.Pid {
+			t.Errorf("seen outside of the cgroup: %s", text(e))
+		}
+	}
+	return o
+}
+
+func open(t *testing.T, root string, id uint64, sensors []*kernel.Sensor) *kernel.Kernel {
+	k, err := kernel.Open(kernel.Config{
+		Trampolines: trampolines(),
+		CgroupRoot:  root,
+		Scope:       kernel.Scope{CgroupID: id, CgroupLevel: 1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := k.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, s := range sensors {
+		if err := k.Add(s); err != nil {
+			t.Fatalf("%+v", err)
+		}
+	}
+	for _, a := range k.Attached() {
+		if a.Missing != "" {
+			t.Logf("%s is not attached: %s", a.Target, a.Missing)
+		}
+	}
+	return k
+}
+
+var errDone = errors.New("done")
+
+// collect reads until the activity has ended and the ring is empty, and checks that nothing was lost.
+func collect(t *testing.T, k *kernel.Kernel, done <-chan error) []event.Event {
+	var events []event.Event
+	ended := false
+	deadline := time.Now().Add(60 * time.Second)
+	err := k.Read(func(r *kernel.Record) error {
+		e := event.Event{Kind: r.Kind, Evidence: r.Evidence, Errno: r.Errno}
+		if err := k.Decode(r, &e); err != nil {
+			return err
+		}
+		if e.Process == nil {
+			e.Process = &event.Process{Ref: event.Ref{PID: int(r.PID), StartNS: r.StartNS, Name: r.Name}, UID: r.UID, GID: r.GID, CgroupID: r.CgroupID}
+		}
+		events = append(events, e)
+		return nil
+	}, func() error {
+		select {
+		case err := <-done:
+			ended = true
+			if err != nil {
+				return err
+			}
+			return nil // one more round: what was made before the end is in the ring now
+		default:
+		}
+		if ended {
+			return errDone
+		}
+		if time.Now().After(deadline) {
+			return errors.New("the activity did not end")
+		}
+		return nil
+	})
+	if !errors.Is(err, errDone) {
+		t.Fatal(err)
+	}
+	a, err := k.Accounts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lost uint64
+	for _, n := range a.Lost {
+		lost += n
+	}
+	if lost != 0 || a.Produced != uint64(len(events)) {
+		t.Errorf("produced %d, delivered %d, lost %v", a.Produced, len(events), a.Lost)
+	}
+	return events
+}
+
+func text(e event.Event) string {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// fields turns a partial event into the JSON values that were set in it.
+func fields(t *testing.T, e event.Event) map[string]any {
+	var m map[string]any
+	if err := json.Unmarshal([]byte(text(e)), &m); err != nil {
+		t.Fatal(err)
+	}
+	return prune(m).(map[string]any)
+}
+
+func prune(v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	for name, x := range m {
+		x = prune(x)
+		switch zero := x.(type) {
+		case map[string]any:
+			if len(zero) == 0 {
+				delete(m, name)
+			}
+		case string:
+			if zero == "" || strings.HasPrefix(zero, "0001-01-01") {
+				delete(m, name)
+			}
+		case float64:
+			if zero == 0 {
+				delete(m, name)
+			}
+		case bool:
+			if !zero {
+				delete(m, name)
+			}
+		case nil:
+			delete(m, name)
+		}
+	}
+	return m
+}
+
+// contains says whether all that is set in want is so in got.
+func contains(got, want any) bool {
+	w, ok := want.(map[string]any)
+	if !ok {
+		a, _ := json.Marshal(got)
+		b, _ := json.Marshal(want)
+		return bytes.Equal(a, b)
+	}
+	g, ok := got.(map[string]any)
+	if !ok {
+		return false
+	}
+	for name := range w {
+		if !contains(g[name], w[name]) {
+			return false
+		}
+	}
+	return true
+}
