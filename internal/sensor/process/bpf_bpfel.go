@@ -66,7 +66,7 @@ type bpfSlot struct {
 	_     structs.HostLayout
 	Busy  uint32
 	Bytes uint32
-	Data  [16384]uint8
+	Data  [20484]uint8
 	Path  [4352]uint8
 }
 
