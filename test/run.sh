@@ -1,0 +1,105 @@
+#!/bin/bash
+# run.sh [SUITE...]: run test suites (all of the CI tier by default), and end with a table of seconds per suite. Each suite installs what
+# it needs itself: Debian packages with apt (as root), tools from the Go module proxy, emulator and kernels into caches outside the tree.
+#
+#   lint       golangci-lint with .golangci.yml, gofumpt included        vm-6.1, vm-6.12   kernel tests in guests: gating
+#   generated  the BPF objects rebuilt with the pinned clang, equal      vm-newest         the same on the newest kernel: reporting only
+#   unit       all packages that need no kernel feature, with -race      generate          not in the tier: rebuild the BPF objects
+#   native     kernel tests on this kernel, as root                      soak              not in the tier: the full counts, TestSoak*
+#   cross      the builds for darwin and windows                         bench             not in the tier: all benchmarks
+set -uo pipefail
+
+golangci=v2.15.0 # built from source once: 2 minutes
+clang=19         # the objects in git are what Debian 12's build of it makes
+tier=(lint generated unit native cross vm-6.1 vm-6.12 vm-newest)
+
+cd "$(dirname "$(realpath "$0")")/.." || exit 1
+tools=${STOCKADE_TOOLS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/stockade}
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+export CGO_ENABLED=0
+mapfile -t kernel <test/vm/packages
+
+# need PROGRAM=PACKAGE...: install the packages whose program (or file, when it begins with /) is missing.
+need() {
+  local missing=() pair
+  for pair; do [ -e "${pair%%=*}" ] || command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}"); done
+  [ ${#missing[@]} = 0 ] && return 0
+  [ "$(id -u)" = 0 ] || { echo "needs the Debian packages ${missing[*]}: install them, or run this as root" >&2; return 1; }
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$logs/apt" 2>&1 ||
+    { tail -n 20 "$logs/apt" >&2; return 1; }
+}
+
+root() { [ "$(id -u)" = 0 ] || { echo "needs root: these tests load BPF programs" >&2; return 1; }; }
+
+suite_lint() {
+  local bin=$tools/golangci-lint-$golangci new
+  if [ ! -x "$bin" ]; then
+    mkdir -p "$tools" && new=$(mktemp -d "$tools/new.XXXXXX") || return 1
+    GOBIN=$new go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$golangci" && mv "$new/golangci-lint" "$bin"
+    rm -rf "$new"
+  fi
+  [ -x "$bin" ] && "$bin" run ./...
+}
+
+objects() { git ls-files -z --cached --others --exclude-standard '*_bpfel.go' '*_bpfel.o' | xargs -0r sha256sum | sort -k 2; }
+
+suite_generate() {
+  need clang-$clang=clang-$clang llvm-strip-$clang=llvm-$clang /usr/include/bpf/bpf_helpers.h=libbpf-dev && go generate ./...
+}
+
+suite_generated() {
+  local before
+  before=$(objects)
+  suite_generate || return 1
+  diff <(echo "$before") <(objects) && [ -n "$before" ] && return 0
+  echo "the BPF objects are not what clang-$clang makes of their sources: run make generate, and commit what it changes"
+  return 1
+}
+
+suite_unit() {
+  need gcc=gcc /usr/include/stdlib.h=libc6-dev || return 1 # the race detector needs cgo
+  go list ./... | grep -vxF -f <(go list "${kernel[@]}") | CGO_ENABLED=1 xargs go test -race -json >"$logs/unit.json"
+}
+
+suite_native() { root && go test -count=1 -p 1 -json "${kernel[@]}" >"$logs/native.json"; }
+
+suite_cross() {
+  local os
+  for os in darwin windows; do GOOS=$os go build ./... && GOOS=$os go vet ./... || return 1; done
+}
+
+vm() { root && test/vm/suite.sh "$1" "$logs/vm-$1.json"; }
+suite_vm-6.1() { vm 6.1; }
+suite_vm-6.12() { vm 6.12; }
+suite_vm-newest() { vm newest; }
+
+suite_soak() {
+  root && STOCKADE_SOAK=1 go test -count=1 -p 1 -timeout 6h -run '^TestSoak' -json ./... >"$logs/soak.json" || return 1
+  grep -q '"Action":"pass".*"Test"' "$logs/soak.json" || { echo "no test named TestSoak ran"; return 1; }
+}
+
+suite_bench() { root && go test -p 1 -run '^$' -bench . -benchmem ./...; }
+
+[ $# -gt 0 ] || set -- "${tier[@]}"
+for suite; do
+  declare -F "suite_$suite" >/dev/null || { echo "run.sh: no suite $suite" >&2; exit 2; }
+done
+table='' failed=0
+for suite; do
+  echo "=== $suite"
+  start=$SECONDS verdict=pass
+  "suite_$suite" 2>&1 || verdict=FAIL
+  [ ! -e "$logs/$suite.json" ] || go run ./test/report "$logs/$suite.json"
+  if [ "$suite" = vm-newest ]; then
+    rm -f "$logs/$suite.json" # outside the totals, as it does not gate
+    [ $verdict = pass ] || { verdict='FAIL (reported only)' && echo "!!! the tests fail on the newest kernel: this does not gate, but someone must look"; }
+  elif [ $verdict = FAIL ]; then
+    failed=1
+  fi
+  printf -v line '%-10s %5d s  %s\n' "$suite" $((SECONDS - start)) "$verdict"
+  table+=$line
+done
+printf '\n%s%-10s %5d s\n' "$table" total $SECONDS
+find "$logs" -name '*.json' -print0 | xargs -0r go run ./test/report | tail -n 1
+exit $failed
