@@ -1,0 +1,349 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stockade-security/stockade/event"
+)
+
+// TestMain fails if a stream or a connection outlives the tests.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	buf := make([]byte, 1<<20)
+	gone := func() bool { return !bytes.Contains(buf[:runtime.Stack(buf, true)], []byte("net/http.")) }
+	if code == 0 && !eventually(gone) {
+		fmt.Fprintf(os.Stderr, "goroutines left over:\n%s", buf[:runtime.Stack(buf, true)])
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func eventually(holds func() bool) bool {
+	deadline := time.Now().Add(10 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			return false
+		}
+		runtime.Gosched()
+	}
+	return true
+}
+
+type guard struct {
+	Hub
+	status  Status
+	stopped atomic.Int64
+	onStop  func()
+}
+
+func (g *guard) Status() Status { return g.status }
+
+func (g *guard) Stop() {
+	if g.stopped.Add(1) == 1 && g.onStop != nil {
+		go g.onStop()
+	}
+}
+
+// asRoot lets the tests run as anybody: who is really there is what TestPeer and TestOthersAreRefused look at.
+func asRoot(net.Conn) (Peer, error) { return Peer{PID: 1}, nil }
+
+func serve(t *testing.T, g *guard, change func(*Server)) (*Server, string) {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "run", "api.sock")
+	s := New(Config{Socket: socket, Daemon: g})
+	s.peer = asRoot
+	if change != nil {
+		change(s)
+	}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return s, socket
+}
+
+func dial(t *testing.T, socket string) *Client {
+	t.Helper()
+	c, err := Dial(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestStatus(t *testing.T) {
+	g := &guard{status: Status{
+		Version: "v1", Instance: "two", PID: 7, StartedAt: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC), Mode: "audit",
+		Policy:  Policy{Path: "/etc/stockade/policy.yaml", Digest: "ab"},
+		Sensors: []Sensor{{Name: "process", Evidence: event.EvidenceTracepoint, Note: "no LSM"}},
+		Events:  map[event.Kind]uint64{event.KindExec: 5}, Violations: Violations{BySeverity: map[event.Severity]uint64{event.SeverityHigh: 2, event.SeverityLow: 1}, WouldDeny: 2},
+		Produced: 9, Delivered: 8, Lost: map[string]uint64{"ring_full": 1}, CPUSeconds: 1.5, RSSBytes: 4096, KernelMapBytes: 8192,
+	}}
+	_, socket := serve(t, g, nil)
+	c := dial(t, socket)
+	got, err := c.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(g.status, got); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	if got.Violations.Total() != 3 {
+		t.Errorf("%d violations, want 3", got.Violations.Total())
+	}
+	if h, err := c.Health(t.Context()); err != nil || h.Status != "ok" {
+		t.Errorf("health = %+v, %v", h, err)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	_, socket := serve(t, &guard{}, nil)
+	c := dial(t, socket)
+	tests := []struct {
+		method, path string
+		status       int
+		code         Code
+	}{
+		{http.MethodGet, "/", 404, CodeNotFound},
+		{http.MethodGet, "/v2/status", 404, CodeNotFound},
+		{http.MethodGet, "/v1/status/", 404, CodeNotFound},
+		{http.MethodPost, "/v1/status", 405, CodeMethodNotAllowed},
+		{http.MethodGet, "/v1/stop", 405, CodeMethodNotAllowed},
+		{http.MethodGet, "/v1/events", 400, CodeBadRequest},
+		{http.MethodGet, "/v1/events?follow=0", 400, CodeBadRequest},
+	}
+	for _, tt := range tests {
+		_, err := c.do(t.Context(), tt.method, tt.path)
+		var p *Problem
+		if !errors.As(err, &p) {
+			t.Errorf("%s %s: %v, want a problem", tt.method, tt.path, err)
+			continue
+		}
+		if p.Code != tt.code || p.Status != tt.status || p.Title != http.StatusText(tt.status) || p.Detail == "" || p.Type != "about:blank" {
+			t.Errorf("%s %s = %+v, want %d %s", tt.method, tt.path, p, tt.status, tt.code)
+		}
+	}
+}
+
+func TestCodesHaveAStatus(t *testing.T) {
+	for _, code := range Codes() {
+		if s := code.httpStatus(); s < 400 || (s == 500) != (code == CodeInternal) {
+			t.Errorf("%s has status %d", code, s)
+		}
+	}
+}
+
+func TestStopWaitsForTheSocket(t *testing.T) {
+	g := &guard{}
+	s, socket := serve(t, g, nil)
+	g.onStop = func() { _ = s.Close(context.Background()) }
+	if err := dial(t, socket).Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if g.stopped.Load() != 1 {
+		t.Errorf("Stop was called %d times", g.stopped.Load())
+	}
+	if _, err := os.Lstat(socket); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is still there: %v", err)
+	}
+}
+
+func TestStopGivesUpWithItsContext(t *testing.T) {
+	_, socket := serve(t, &guard{}, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := dial(t, socket).Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("err = %v, want the deadline", err)
+	}
+}
+
+func TestCloseWithoutServe(t *testing.T) {
+	s := New(Config{Socket: filepath.Join(t.TempDir(), "s"), Daemon: &guard{}})
+	if err := s.Serve(); err == nil {
+		t.Error("Serve without Listen is no error")
+	}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := Dial(s.config.Socket); err == nil || !strings.Contains(err.Error(), "no guard is running (no socket at ") {
+		t.Errorf("dial after close: %v", err)
+	}
+}
+
+func publish(h *Hub, n int, pad string) {
+	for i := range n {
+		h.Publish(&event.Event{Seq: uint64(i + 1), Kind: event.KindFileOpen, File: &event.File{Path: pad}})
+	}
+}
+
+func TestEvents(t *testing.T) {
+	const n = 5000
+	g := &guard{}
+	s, socket := serve(t, g, nil)
+	stream, err := dial(t, socket).Events(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Close() }()
+	publish(&g.Hub, n, "/a\n\xff<b>")
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close(context.Background()) }()
+	for i := range n {
+		e, err := stream.Next()
+		if err != nil {
+			t.Fatalf("event %d: %v", i, err)
+		}
+		if e.Seq != uint64(i+1) || e.File.Path != "/a\n\ufffd<b>" {
+			t.Fatalf("event %d = %d %q", i, e.Seq, e.File.Path)
+		}
+	}
+	if _, err := stream.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("end = %v, want EOF", err)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(Streams{}, g.Streams()); diff != "" {
+		t.Errorf("streams (-want +got):\n%s", diff)
+	}
+}
+
+func TestSlowReaderIsCutAndTold(t *testing.T) {
+	g := &guard{}
+	_, socket := serve(t, g, nil)
+	stream, err := dial(t, socket).Events(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Close() }()
+	publish(&g.Hub, 4*streamBuffer, strings.Repeat("x", 1000))
+	if diff := cmp.Diff(Streams{Cut: 1}, g.Streams()); diff != "" {
+		t.Fatalf("streams (-want +got):\n%s", diff)
+	}
+	var slow *TooSlowError
+	for got := uint64(0); slow == nil; got++ {
+		e, err := stream.Next()
+		switch {
+		case errors.As(err, &slow):
+			if slow.Delivered != got || got < streamBuffer {
+				t.Errorf("told of %d, got %d, want both the same and at least %d", slow.Delivered, got, streamBuffer)
+			}
+		case err != nil:
+			t.Fatal(err)
+		case e.Seq != got+1:
+			t.Fatalf("seq %d after %d events: a gap before the end", e.Seq, got)
+		}
+	}
+}
+
+func TestReaderThatTakesNothingIsCut(t *testing.T) {
+	g := &guard{}
+	_, socket := serve(t, g, func(s *Server) { s.writeTimeout = 50 * time.Millisecond })
+	stream, err := dial(t, socket).Events(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Close() }()
+	publish(&g.Hub, streamBuffer/2, strings.Repeat("x", 1000)) // more than a socket holds, less than the buffer
+	if !eventually(func() bool { return g.Streams() == Streams{Cut: 1} }) {
+		t.Fatalf("streams = %+v, want one cut", g.Streams())
+	}
+	for err == nil {
+		_, err = stream.Next()
+	}
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("err = %v, want an unexpected end", err)
+	}
+}
+
+func TestReaderThatGoesIsNotCounted(t *testing.T) {
+	g := &guard{}
+	_, socket := serve(t, g, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := dial(t, socket).Events(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := stream.Next(); !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v, want canceled", err)
+	}
+	if !eventually(func() bool { return g.Streams() == Streams{} }) {
+		t.Errorf("streams = %+v, want none", g.Streams())
+	}
+}
+
+func TestHub(t *testing.T) {
+	var h Hub
+	publish(&h, 3, "") // nobody reads: nothing happens
+	s := h.Subscribe(0)
+	publish(&h, 1, "")
+	s.Close()
+	s.Close()
+	s.Cut()
+	if e, ok := <-s.C; !ok || e.Seq != 1 {
+		t.Error("what was held is gone")
+	}
+	if _, ok := <-s.C; ok || s.TooSlow() {
+		t.Error("closed by its reader: want the end, and not for slowness")
+	}
+	h.Close()
+	if _, ok := <-h.Subscribe(1).C; ok {
+		t.Error("a closed hub yields events")
+	}
+	if h.Streams() != (Streams{}) {
+		t.Errorf("streams = %+v, want none", h.Streams())
+	}
+}
+
+func FuzzStream(f *testing.F) {
+	f.Add(`{"seq":1,"kind":"exec"}` + "\n" + `{"end":{"reason":"stopped","delivered":1}}` + "\n")
+	f.Add(`{"end":{"reason":"too_slow"}}` + "\n")
+	f.Add("null\n{}\n[]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		s := newStream(io.NopCloser(strings.NewReader(text)))
+		for range strings.Count(text, "\n") + 1 {
+			e, err := s.Next()
+			if err != nil {
+				return
+			}
+			if _, err := json.Marshal(e); err != nil || e == nil {
+				t.Fatalf("event %v of %q: %v", e, text, err)
+			}
+		}
+		t.Fatalf("%q has no end", text)
+	})
+}
