@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -157,18 +158,26 @@ func checkBPFFS() error {
 	return nil
 }
 
-// cgroup2 returns where the cgroup v2 tree is mounted; empty: nowhere. Where only some controllers are on v1 it is usually /sys/fs/cgroup/unified.
-func cgroup2() string {
+// CgroupRoot returns where the whole cgroup v2 tree is mounted; empty: nowhere. On a host whose controllers are on v1 it is
+// usually /sys/fs/cgroup/unified. Mounts of a part of the tree, as containers have them, do not count.
+func CgroupRoot() string {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
+	return cgroupMount(f)
+}
+
+// cgroupMount finds the mount in the text of a mountinfo file: id, parent, device, root, mount point, options, " - ", type.
+func cgroupMount(mountinfo io.Reader) string {
+	// proc_pid_mountinfo(5) escapes these four.
+	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	lines := bufio.NewScanner(mountinfo)
 	for lines.Scan() {
 		before, after, _ := strings.Cut(lines.Text(), " - ")
-		if fields := strings.Fields(before); strings.HasPrefix(after, "cgroup2 ") && len(fields) > 4 {
-			return fields[4]
+		if f := strings.Fields(before); strings.HasPrefix(after, "cgroup2 ") && len(f) > 4 && f[3] == "/" {
+			return unescape.Replace(f[4])
 		}
 	}
 	return ""

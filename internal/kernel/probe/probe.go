@@ -28,12 +28,12 @@ type Mechanism struct {
 	// Purpose says which sensors or controls need it.
 	Purpose   string `json:"purpose"`
 	Available bool   `json:"available"`
-	// Unknown: it could not be tried, for want of privilege; Available is false then, and says nothing about the kernel.
+	// Unknown: it could not be tried or read; Available is false then, and says nothing about the kernel.
 	Unknown bool `json:"unknown,omitempty"`
-	// Reason is why it is not available, in one sentence; Remedy what to change. Both are empty when it is.
+	// Reason is why it is not available, in one sentence; Remedy what to change, empty if nothing can be. Both are empty when it is.
 	Reason string `json:"reason,omitempty"`
 	Remedy string `json:"remedy,omitempty"`
-	// Evidence says how it was found out.
+	// Evidence says how it was tried, or what was read.
 	Evidence string `json:"evidence"`
 }
 
@@ -54,7 +54,7 @@ type Rung struct {
 	// Family is a family of sensors (process, file, network, packet, system, library) or of controls
 	// (exec_and_file, network, socket_packets, host_firewall, syscall, limits, unprivileged).
 	Family string `json:"family"`
-	// Rung is, to observe: lsm, tracepoint, cgroup, filter or none; to enforce: prevent, kill, observe or none.
+	// Rung is, to observe: lsm, tracepoint, cgroup or none; to enforce: prevent, kill, observe or none.
 	Rung string `json:"rung"`
 	// Unknown: what decides it could not be tried; Rung is what is certain.
 	Unknown bool `json:"unknown,omitempty"`
