@@ -1,0 +1,233 @@
+// Package deps holds the project to the arrows between its packages:
+//
+//	event <- policy <- policy/compile <- verdict <- rooms <- api <- daemon <- cmd
+//
+// It judges what the compiler sees on each supported system, tests included, and refuses a package or a library that no rule
+// knows: whoever adds one decides here where it stands.
+package deps
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/stockade-security/stockade/"
+
+// rule says what the packages that match may import of this module, apart from what lies below themselves under the same rule.
+// Patterns are paths below the module; a trailing /... takes in the tree.
+type rule struct {
+	packages []string
+	may      []string
+	because  string
+}
+
+var language = []string{"event", "policy/...", "verdict"}
+
+// rules are tried in order; the first that matches a package holds.
+var rules = []rule{
+	{[]string{"event"}, nil, "event is what everything else imports, so it stands on the standard library alone"},
+	{[]string{"policy/glob"}, nil, "a glob is text and its meaning, and knows nothing of policies"},
+	{[]string{"policy/compile"}, []string{"event", "policy/..."}, "the compiler turns a policy into an image, and knows nothing that executes one"},
+	{[]string{"policy/..."}, []string{"event", "policy/glob"}, "a policy is text and its meaning: it knows nothing that compiles, watches or acts"},
+	{[]string{"verdict"}, []string{"event", "policy/..."}, "a verdict is a pure function of image, subject and access"},
+	{[]string{"guard", "anomaly/..."}, language, "guard and anomaly are embedded in other people's programs: they carry no daemon with them"},
+	{[]string{"internal/kernel/..."}, []string{"event"}, "the loader serves every sensor, so it knows none of them, and no policy's text"},
+	{[]string{"internal/sensor/*"}, []string{"event", "internal/kernel/..."}, "a sensor knows its own programs and the loader; who did it and what follows is decided further on"},
+	{[]string{"internal/pipeline"}, append([]string{"internal/kernel", "internal/sensor/*", "internal/identity"}, language...), "the pipeline joins what an event passes from record to verdict; what is kept or served comes after it"},
+	{[]string{"internal/daemon"}, append([]string{"internal/..."}, language...), "the daemon wires the rooms together, and knows no verbs"},
+	{[]string{"internal/api/..."}, append([]string{"guard", "anomaly/...", "internal/..."}, language...), "the API stands on the rooms, and nothing but cmd stands on it"},
+	{[]string{"internal/*", "internal/*/..."}, language, "siblings never import each other: values go down from cmd, and an interface lives with its consumer"},
+	{[]string{"rules/...", "web/..."}, nil, "shipped data, embedded by who uses it"},
+	{[]string{"cmd/...", "test/..."}, []string{"..."}, "wiring"},
+}
+
+// library says where a library may be imported; tests is true for one that only tests may use.
+type library struct {
+	path    string
+	where   []string
+	tests   bool
+	because string
+}
+
+var libraries = []library{
+	{"github.com/cilium/ebpf", []string{"internal/kernel/...", "internal/sensor/...", "test/..."}, false, "the kernel is spoken to in two places only, so that all else builds and runs anywhere"},
+	{"github.com/spf13/cobra", []string{"cmd/..."}, false, "flags and verbs are cmd's: a package takes values"},
+	{"github.com/spf13/pflag", []string{"cmd/..."}, false, "flags and verbs are cmd's: a package takes values"},
+	{"github.com/goccy/go-yaml", []string{"policy/..."}, false, "text that people write is read in policy, strictly and once"},
+	{"github.com/klauspost/compress", []string{"internal/..."}, false, "what is kept is compressed by who keeps it"},
+	{"github.com/hashicorp/golang-lru/v2", []string{"internal/..."}, false, "bounded tables are the daemon's"},
+	{"github.com/prometheus/procfs", []string{"internal/...", "test/..."}, false, "the running host is read by rooms of the daemon"},
+	{"golang.org/x/sys", []string{"internal/...", "cmd/...", "guard", "test/..."}, false, "event, policy and verdict are pure"},
+	{"github.com/google/go-cmp", []string{"..."}, true, "it may panic, and is for tests"},
+	{"github.com/rogpeppe/go-internal", []string{"..."}, true, "testscript is for tests"},
+}
+
+// listed is the part of `go list -json` that is judged.
+type listed struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+func TestArrows(t *testing.T) {
+	seen := map[string]bool{}
+	for _, system := range []string{"linux", "darwin", "windows"} {
+		for _, p := range list(t, system) {
+			pkg := strings.TrimPrefix(p.ImportPath, module)
+			r := ruleOf(pkg)
+			if r == nil {
+				t.Errorf("%s: no rule knows this package: decide in test/deps where it stands", pkg)
+				continue
+			}
+			for i, imported := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+				complaint := judge(r, pkg, imported, i >= len(p.Imports))
+				if key := pkg + " " + imported; complaint != "" && !seen[key] {
+					seen[key] = true
+					t.Errorf("%s imports %s: %s", pkg, imported, complaint)
+				}
+			}
+		}
+	}
+}
+
+// judge is the complaint about an import, or empty.
+func judge(r *rule, pkg, imported string, inTest bool) string {
+	if own, ok := strings.CutPrefix(imported, module); ok {
+		below := matches([]string{pkg + "/..."}, own) && ruleOf(own) == r
+		if below || matches(r.may, own) {
+			return ""
+		}
+		return r.because
+	}
+	if first, _, _ := strings.Cut(imported, "/"); strings.Contains(first, ".") {
+		return outside(pkg, imported, inTest)
+	}
+	return ""
+}
+
+// outside is the complaint about an import from another module, or empty.
+func outside(pkg, imported string, inTest bool) string {
+	i := slices.IndexFunc(libraries, func(l library) bool { return matches([]string{l.path + "/..."}, imported) })
+	if i < 0 {
+		return "no rule knows this library: decide in test/deps who may use it, and give it a line in docs/dependencies.md"
+	}
+	l := libraries[i]
+	if !matches(l.where, pkg) || l.tests && !inTest && !strings.HasPrefix(pkg, "test/") {
+		return l.because
+	}
+	return ""
+}
+
+func ruleOf(pkg string) *rule {
+	i := slices.IndexFunc(rules, func(r rule) bool { return matches(r.packages, pkg) })
+	if i < 0 {
+		return nil
+	}
+	return &rules[i]
+}
+
+// matches reports whether path matches a pattern: * stands for one element, a trailing /... for anything below and the tree's root.
+func matches(patterns []string, path string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		if pattern == "..." {
+			return true
+		}
+		tree, below := strings.CutSuffix(pattern, "/...")
+		want, got := strings.Split(tree, "/"), strings.Split(path, "/")
+		if len(got) < len(want) || len(got) > len(want) && !below {
+			return false
+		}
+		return slices.EqualFunc(want, got[:len(want)], func(w, g string) bool { return w == "*" || w == g })
+	})
+}
+
+func list(t *testing.T, system string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list for %s: %v", system, err)
+	}
+	var all []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("go list for %s: %v", system, err)
+		}
+		all = append(all, p)
+	}
+	if len(all) == 0 {
+		t.Fatalf("go list for %s found no package", system)
+	}
+	return all
+}
+
+// TestRules tries the rules on imports that must be refused and that must not: a rule that allows all would pass TestArrows.
+func TestRules(t *testing.T) {
+	for _, c := range []struct {
+		pkg, imported string
+		inTest, fine  bool
+	}{
+		{"event", "fmt", false, true},
+		{"event", module + "policy", false, false},
+		{"event", "golang.org/x/sys/unix", false, false},
+		{"policy", module + "event", false, true},
+		{"policy", module + "verdict", false, false},
+		{"policy", module + "policy/compile", false, false},
+		{"policy/compile", module + "policy", false, true},
+		{"policy/glob", module + "policy", false, false},
+		{"verdict", module + "internal/identity", false, false},
+		{"guard", module + "internal/audit", false, false},
+		{"guard", module + "verdict", false, true},
+		{"internal/sensor/process", module + "internal/kernel", false, true},
+		{"internal/sensor/process", module + "internal/sensor/file", false, false},
+		{"internal/sensor/process", module + "internal/identity", false, false},
+		{"internal/sensor/process", "github.com/cilium/ebpf/link", false, true},
+		{"internal/kernel", module + "internal/sensor/process", false, false},
+		{"internal/kernel", module + "internal/kernel/probe", false, true},
+		{"internal/identity", "github.com/cilium/ebpf", false, false},
+		{"internal/identity", module + "internal/audit", true, false},
+		{"internal/identity", module + "internal/api", false, false},
+		{"internal/api", module + "internal/audit", false, true},
+		{"internal/pipeline", module + "internal/audit", false, false},
+		{"internal/daemon", module + "cmd/stockade", false, false},
+		{"internal/audit", "github.com/google/go-cmp/cmp", false, false},
+		{"internal/audit", "github.com/google/go-cmp/cmp", true, true},
+		{"internal/audit", "example.com/unheard/of", false, false},
+		{"internal/audit", module + "test/activity", true, false},
+		{"cmd/stockade", module + "internal/api", false, true},
+		{"cmd/stockade", "github.com/cilium/ebpf", false, false},
+	} {
+		if got := judge(ruleOf(c.pkg), c.pkg, c.imported, c.inTest); (got == "") != c.fine {
+			t.Errorf("%s imports %s (in a test: %v): complaint %q, want one: %v", c.pkg, c.imported, c.inTest, got, !c.fine)
+		}
+	}
+	if r := ruleOf("newcomer"); r != nil {
+		t.Errorf("a package that no rule knows falls under %q", r.because)
+	}
+}
+
+// TestDependenciesAreExplained wants a line in docs/dependencies.md for each library.
+func TestDependenciesAreExplained(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range libraries {
+		line := regexp.MustCompile(`(?m)^\| .*` + regexp.QuoteMeta(l.path) + `.*\|.*\|.*\|$`)
+		if !line.Match(doc) {
+			t.Errorf("docs/dependencies.md has no line for %s: what it does, why it and not its rivals, its licence", l.path)
+		}
+	}
+}
