@@ -1,6 +1,7 @@
 package show
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -17,6 +18,24 @@ func Escape(text string) string {
 		}
 	}
 	return text
+}
+
+// Message makes a message of several lines safe for a terminal. Line breaks and backslashes stay as they are: it is for
+// prose in which names have been escaped already, or never were; only Escape tells every two texts apart.
+func Message(text string) string {
+	var out []byte
+	for i, l := range strings.Split(text, "\n") {
+		if i > 0 {
+			out = append(out, '\n')
+		}
+		for j, part := range strings.Split(l, `\`) {
+			if j > 0 {
+				out = append(out, '\\')
+			}
+			out = appendEscaped(out, part)
+		}
+	}
+	return string(out)
 }
 
 // plain reports whether a byte stands for itself at any place in a text.

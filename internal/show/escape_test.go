@@ -31,6 +31,13 @@ func TestEscape(t *testing.T) {
 	}
 }
 
+func TestMessage(t *testing.T) {
+	const text = "open \u202e\\x1b:\n  hint: a\x1b[0m\tb\r\n"
+	if got, want := Message(text), "open \\u202e\\x1b:\n  hint: a\\x1b[0m\\tb\\r\n"; got != want {
+		t.Errorf("Message = %q, want %q", got, want)
+	}
+}
+
 func FuzzEscape(f *testing.F) {
 	for _, seed := range []string{"", hostile, `\`, "\xed\xa0\x80", "é\"", strings.Repeat("\u202e", 10)} {
 		f.Add(seed)

@@ -128,7 +128,9 @@ func appendRef(dst []byte, r event.Ref) []byte {
 	return append(strconv.AppendInt(dst, int64(r.PID), 10), ']')
 }
 
-// appendBytes writes a size with the binary unit that keeps it under 1024.
+// Bytes returns a size with the binary unit that keeps it under 1024, such as 1.5 MiB.
+func Bytes(n uint64) string { return string(appendBytes(nil, n)) }
+
 func appendBytes(dst []byte, n uint64) []byte {
 	const units = "KMGTPE"
 	if n < 1024 {

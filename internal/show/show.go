@@ -35,7 +35,7 @@ type Writer interface {
 
 // Options tune a table; the other formats have no choices, so that their readers can rely on them.
 type Options struct {
-	// Color marks violations and failures with terminal colours. See WantColor.
+	// Color marks violations and failures with terminal colours. See ForTerminal.
 	Color bool
 	// Width is how many columns the terminal has; the detail is cut to fit. 0: nothing is cut.
 	Width int

@@ -2,7 +2,6 @@ package show
 
 import (
 	"bufio"
-	"os"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -27,13 +26,6 @@ const (
 	colorRed    = "\x1b[1;31m"
 	colorYellow = "\x1b[33m"
 )
-
-// WantColor reports whether colours belong on f: only on a terminal that has them, and not where NO_COLOR is set to
-// anything (https://no-color.org).
-func WantColor(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-}
 
 type table struct {
 	out    *bufio.Writer

@@ -100,7 +100,7 @@ func TestErrnoName(t *testing.T) {
 func TestSizes(t *testing.T) {
 	tests := map[uint64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 3 << 30: "3.0 GiB", 1<<64 - 1: "16.0 EiB"}
 	for n, want := range tests {
-		if got := string(appendBytes(nil, n)); got != want {
+		if got := Bytes(n); got != want {
 			t.Errorf("%d bytes = %s, want %s", n, got, want)
 		}
 	}
