@@ -101,6 +101,7 @@ static __always_inline struct slot *emit_begin_for(struct task_struct *t, enum k
 	r->kind = kind;
 	r->evidence = evidence == EV_RUNG ? rung_evidence : evidence;
 	r->action = 0;
+	r->flags = t->flags & PF_KTHREAD ? RECORD_KTHREAD : 0;
 	r->error = 0;
 	r->body_bytes = body;
 	r->cgroup = bpf_get_current_cgroup_id();

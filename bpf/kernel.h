@@ -52,7 +52,12 @@ struct inode {
 	unsigned long i_ino;
 	__u32 i_generation;
 	const unsigned int i_nlink;
+	__s64 i_ctime_sec; /* since 6.11; i_ctime before 6.6, __i_ctime between */
+	__u32 i_ctime_nsec;
 };
+struct timespec64 { __s64 tv_sec; long tv_nsec; };
+struct inode___before66 { struct timespec64 i_ctime; };
+struct inode___before611 { struct timespec64 __i_ctime; };
 struct hlist_bl_node { struct hlist_bl_node *next, **pprev; };
 struct dentry {
 	struct hlist_bl_node d_hash;
@@ -124,3 +129,4 @@ struct linux_binprm { struct file *file; const char *filename, *interp; struct m
 #pragma clang attribute pop
 
 #define S_IFMT 0170000
+#define PF_KTHREAD 0x200000

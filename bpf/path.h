@@ -94,6 +94,21 @@ static __always_inline void emit_path(struct slot *s, const struct path *path)
 	emit_mount_path(s, BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry));
 }
 
+/* When the inode last changed, in nanoseconds since 1970. From 6.13 on the low bits of the nanoseconds' top carry a flag. */
+static __always_inline __s64 changed_ns(struct inode *inode)
+{
+	struct timespec64 t = {};
+	if (bpf_core_field_exists(struct inode, i_ctime_sec)) {
+		t.tv_sec = BPF_CORE_READ(inode, i_ctime_sec);
+		t.tv_nsec = BPF_CORE_READ(inode, i_ctime_nsec) & 0x3fffffff;
+	} else if (bpf_core_field_exists(struct inode___before611, __i_ctime)) {
+		bpf_core_read(&t, sizeof(t), &((struct inode___before611 *)inode)->__i_ctime);
+	} else {
+		bpf_core_read(&t, sizeof(t), &((struct inode___before66 *)inode)->i_ctime);
+	}
+	return t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static __always_inline void object_of(struct object *o, struct dentry *dentry, struct inode *inode)
 {
 	o->inode = BPF_CORE_READ(inode, i_ino);

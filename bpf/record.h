@@ -36,11 +36,13 @@ struct record {
 	__u32 subject, rule;
 	__u16 kind;
 	__u8 evidence, action;
-	__u32 cpu;
+	__u16 cpu, flags;  /* RECORD_… */
 	__s32 error;       /* positive errno; 0: it succeeded, or is not known at this hook */
 	__u32 body_bytes;  /* of the kind's own structure */
 	char comm[16];
 };
+
+enum { RECORD_KTHREAD = 1 };
 
 struct text {
 	__u16 bytes;     /* that follow */

@@ -101,7 +101,8 @@ type bpfRecord struct {
 	Kind       uint16
 	Evidence   uint8
 	Action     uint8
-	Cpu        uint32
+	Cpu        uint16
+	Flags      uint16
 	Error      int32
 	BodyBytes  uint32
 	Comm       [16]int8

@@ -80,13 +80,19 @@ func (k *Kernel) options(shared map[string]*ebpf.Map) ebpf.CollectionOptions {
 	}
 }
 
-// Close detaches everything and frees it. Records not read yet are gone.
-func (k *Kernel) Close() error {
+// Detach ends all programs. What they have made can still be read, and the counters are exact from then on.
+func (k *Kernel) Detach() error {
 	var errs []error
 	for _, l := range slices.Backward(k.links) {
 		errs = append(errs, l.Close())
 	}
 	k.links = nil
+	return errors.Join(errs...)
+}
+
+// Close detaches everything and frees it. Records not read yet are gone.
+func (k *Kernel) Close() error {
+	errs := []error{k.Detach()}
 	if k.reader != nil {
 		errs = append(errs, k.reader.Close())
 	}

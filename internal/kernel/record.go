@@ -18,14 +18,20 @@ type Record struct {
 	StartNS  uint64
 	UID, GID uint32
 	CgroupID uint64
-	Name     string
-	Kind     event.Kind
-	Evidence event.Evidence
+	// Comm is the task's name, ended by a zero byte or its end.
+	Comm [16]byte
+	// KernelThread: the task has no memory of its own and never will.
+	KernelThread bool
+	Kind         event.Kind
+	Evidence     event.Evidence
 	// Errno is the positive error number of a failed operation.
 	Errno int
 	// CPU, Seq and LostBefore account for losses: see Accounts.
-	CPU             uint32
+	CPU             uint16
 	Seq, LostBefore uint64
+
+	// Learned is what the decoder found for the process table beyond the event itself; a type of its sensor's package.
+	Learned any
 
 	body, texts []byte
 }
@@ -33,7 +39,7 @@ type Record struct {
 // ErrShortRecord says that a record ended before its parts did: program and decoder disagree.
 var ErrShortRecord = errors.New("record shorter than its layout")
 
-// parse fills r from a ring record. The record's memory is used, not copied, but for the name.
+// parse fills r from a ring record. The record's memory is used, not copied.
 func (r *Record) parse(raw []byte) error {
 	h, rest, err := view[bpfRecord](raw)
 	if err != nil {
@@ -46,14 +52,23 @@ func (r *Record) parse(raw []byte) error {
 		TimeNS: h.TimeNs, PID: h.Pid, TID: h.Tid, StartNS: h.StartNs, UID: h.Uid, GID: h.Gid, CgroupID: h.Cgroup,
 		Kind: kindOf(h.Kind), Evidence: evidenceOf(h.Evidence), Errno: int(h.Error),
 		CPU: h.Cpu, Seq: h.Seq, LostBefore: h.LostBefore,
-		Name: CString(h.Comm[:]),
-		body: rest[:h.BodyBytes], texts: rest[h.BodyBytes:],
+		KernelThread: h.Flags&recordKthread != 0,
+		body:         rest[:h.BodyBytes], texts: rest[h.BodyBytes:],
+	}
+	for i, c := range h.Comm {
+		r.Comm[i] = byte(c)
 	}
 	if r.Kind == "" {
 		return fmt.Errorf("unknown record kind %d", h.Kind)
 	}
 	return nil
 }
+
+// recordKthread is RECORD_KTHREAD of record.h.
+const recordKthread = 1
+
+// Name is Comm as text.
+func (r *Record) Name() string { return CString(r.Comm[:]) }
 
 // view reinterprets the front of raw, which the ring aligns to eight bytes, as a T of plain fixed-width fields.
 func view[T any](raw []byte) (*T, []byte, error) {

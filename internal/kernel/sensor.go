@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"strings"
+
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
@@ -62,4 +64,23 @@ type Attached struct {
 	Target string `json:"target"`
 	// Missing says why it is not attached; empty: it is.
 	Missing string `json:"missing,omitempty"`
+}
+
+// Evidence is the kind of evidence that the hook gives; empty when it is not attached.
+func (a Attached) Evidence() event.Evidence {
+	kind, _, _ := strings.Cut(a.Target, "/")
+	switch {
+	case a.Missing != "":
+		return ""
+	case kind == "lsm":
+		return event.EvidenceLSM
+	case kind == "fentry", kind == "fexit":
+		return event.EvidenceTrampoline
+	case kind == "sys_exit":
+		return event.EvidenceDescriptor
+	case kind == "cgroup":
+		return event.EvidenceCgroup
+	default:
+		return event.EvidenceTracepoint
+	}
 }

@@ -15,7 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stockade-security/stockade/event"
+	"github.com/stockade-security/stockade/internal/identity"
 	"github.com/stockade-security/stockade/internal/kernel"
+	"github.com/stockade-security/stockade/internal/pipeline"
 )
 
 // cgroupRoot finds the cgroup v2 tree: alone, or beside version 1.
@@ -144,19 +146,21 @@ var errDone = errors.New("done")
 
 // collect reads until the activity has ended and the ring is empty, and checks that nothing was lost.
 func collect(t *testing.T, k *kernel.Kernel, done <-chan error) []event.Event {
+	pipe := pipeline.New(pipeline.Config{
+		Decode: k.Decode,
+		Table:  identity.New(identity.Config{}),
+		Judge:  func(*event.Event) []event.Violation { return nil },
+		Run:    "test",
+	})
 	var events []event.Event
 	ended := false
 	deadline := time.Now().Add(60 * time.Second)
 	err := k.Read(func(r *kernel.Record) error {
-		e := event.Event{Kind: r.Kind, Evidence: r.Evidence, Errno: r.Errno}
-		if err := k.Decode(r, &e); err != nil {
-			return err
+		e, err := pipe.Record(r)
+		if err == nil {
+			events = append(events, *e)
 		}
-		if e.Process == nil {
-			e.Process = &event.Process{Ref: event.Ref{PID: int(r.PID), StartNS: r.StartNS, Name: r.Name}, UID: r.UID, GID: r.GID, CgroupID: r.CgroupID}
-		}
-		events = append(events, e)
-		return nil
+		return err
 	}, func() error {
 		select {
 		case err := <-done:

@@ -1,6 +1,12 @@
 package activity
 
-import "os"
+import (
+	"os"
 
-// trampolines says which rung to test.
-func trampolines() bool { return os.Getenv("STOCKADE_TEST_TRAMPOLINES") != "" }
+	"github.com/stockade-security/stockade/internal/kernel/probe"
+)
+
+// trampolines says which rung to test: the best that this kernel has, unless the environment asks for the lower one.
+func trampolines() bool {
+	return os.Getenv("STOCKADE_TEST_RUNG") != "tracepoint" && probe.Trampolines()
+}

@@ -23,6 +23,7 @@ type bpfExec struct {
 	_             structs.HostLayout
 	Capabilities  uint64
 	ParentStartNs uint64
+	ChangedNs     int64
 	ParentPid     uint32
 	Session       uint32
 	Euid          uint32

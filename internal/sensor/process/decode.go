@@ -35,29 +35,42 @@ func decodeExec(r *kernel.Record, e *event.Event) error {
 		return err
 	}
 	file := kernel.File(texts[0], b.File.Inode, b.File.Device, b.File.Mode)
-	p := &event.Process{
-		Ref:       event.Ref{PID: int(r.PID), StartNS: r.StartNS, Name: r.Name, Exe: file.Path},
-		ExeInode:  file.Inode,
-		ExeDevice: file.Device,
-		CWD:       texts[3],
-		UID:       r.UID, GID: r.GID, EUID: b.Euid, EGID: b.Egid,
-		Capabilities: event.CapabilityNames(b.Capabilities),
-		CgroupID:     r.CgroupID,
-		Namespaces:   &event.Namespaces{Mnt: b.NsMnt, PID: b.NsPid, Net: b.NsNet, User: b.NsUser, UTS: b.NsUts, IPC: b.NsIpc, Cgroup: b.NsCgroup},
-		Parents:      []event.Ref{{PID: int(b.ParentPid), StartNS: b.ParentStartNs}},
+	x := &Exec{
+		File: file, ChangedNS: b.ChangedNs,
+		ParentPID: int(b.ParentPid), ParentStartNS: b.ParentStartNs,
+		Argv: splitArgv(argv), ArgvTruncated: cut, CWD: texts[3],
+		EUID: b.Euid, EGID: b.Egid, Capabilities: b.Capabilities,
+		Namespaces: event.Namespaces{Mnt: b.NsMnt, PID: b.NsPid, Net: b.NsNet, User: b.NsUser, UTS: b.NsUts, IPC: b.NsIpc, Cgroup: b.NsCgroup},
 	}
-	p.Argv, p.ArgvTruncated = splitArgv(argv), cut
 	if b.Session != ^uint32(0) {
 		session := b.Session
-		p.LoginUID = &session
+		x.LoginUID = &session
 	}
-	e.Process = p
+	r.Learned = x
 	e.Exec = &event.Exec{File: file, Memfd: isMemfd(file.Path), Unlinked: b.File.Unlinked != 0}
 	if asked, interp := texts[1], texts[2]; interp != asked {
 		// binfmt_script replaces interp and keeps filename: what was asked for is a script.
-		e.Exec.Script = absolute(p.CWD, asked)
+		e.Exec.Script = absolute(x.CWD, asked)
 	}
 	return nil
+}
+
+// Exec is what the kernel said of a new image beyond the event, for the process table. Arguments are as the process
+// got them: not redacted.
+type Exec struct {
+	File event.File
+	// ChangedNS is the file's change time in nanoseconds since 1970.
+	ChangedNS     int64
+	ParentPID     int
+	ParentStartNS uint64
+	Argv          []string
+	ArgvTruncated bool
+	CWD           string
+	EUID, EGID    uint32
+	// Capabilities is the effective set as a mask.
+	Capabilities uint64
+	LoginUID     *uint32
+	Namespaces   event.Namespaces
 }
 
 // splitArgv parts the argument area of a process, where each argument ends in a NUL.
@@ -100,7 +113,7 @@ func decodeFork(r *kernel.Record, e *event.Event) error {
 		return err
 	}
 	e.Fork = &event.Fork{
-		Child:  event.Ref{PID: int(b.Pid), StartNS: b.StartNs, Name: r.Name},
+		Child:  event.Ref{PID: int(b.Pid), StartNS: b.StartNs, Name: r.Name()},
 		Parent: event.Ref{PID: int(b.ParentPid), StartNS: b.ParentStartNs},
 	}
 	for _, f := range namespaceFlags {

@@ -38,6 +38,7 @@ SEC("tp_btf/sched_process_exec") int BPF_PROG(process_exec, struct task_struct *
 		e->ns_pid = ns->pid_ns_for_children->ns.inum;
 	}
 	e->ns_user = cred->user_ns->ns.inum;
+	e->changed_ns = changed_ns(BPF_CORE_READ(file, f_inode));
 	object_of(&e->file, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_inode));
 	emit_path(s, &file->f_path);
 	emit_kernel_string(s, bprm->filename);

@@ -6,8 +6,7 @@ import (
 	"github.com/stockade-security/stockade/internal/kernel"
 )
 
-// New returns the sensor. Its exec and fork events carry a Process made of what the kernel said, for internal/identity
-// to complete.
+// New returns the sensor. For the process table, Record.Learned of an exec is an *Exec.
 func New() *kernel.Sensor {
 	return &kernel.Sensor{
 		Name: "process",

@@ -9,6 +9,7 @@
 struct exec {
 	__u64 capabilities;
 	__u64 parent_start_ns;
+	__s64 changed_ns; /* the file's ctime since 1970 */
 	__u32 parent_pid, session;
 	__u32 euid, egid;
 	__u32 ns_mnt, ns_pid, ns_net, ns_user, ns_uts, ns_ipc, ns_cgroup, pad;

@@ -1,0 +1,173 @@
+// Package daemon runs the guard: it opens the parts, moves events from the kernel through the pipeline to whoever keeps
+// or shows them, accounts for every record that got lost, and ends cleanly. It decides nothing about events itself.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/stockade-security/stockade/event"
+	"github.com/stockade-security/stockade/internal/api"
+	"github.com/stockade-security/stockade/internal/audit"
+	"github.com/stockade-security/stockade/internal/identity"
+	"github.com/stockade-security/stockade/internal/kernel"
+	"github.com/stockade-security/stockade/internal/paths"
+	"github.com/stockade-security/stockade/internal/pipeline"
+	"github.com/stockade-security/stockade/policy"
+	"github.com/stockade-security/stockade/verdict"
+)
+
+// Config says what to run. Paths, Policy and Logger are required.
+type Config struct {
+	Version, Instance string
+	Paths             paths.Paths
+	// Policy is in force, read from PolicyPath; that is empty for the built-in one. Mode replaces the policy's own when set.
+	Policy     *policy.Policy
+	PolicyPath string
+	Mode       policy.Mode
+	// Sensors names those to use; empty: all.
+	Sensors []string
+	Scope   Scope
+	// Duration ends the run by itself; 0: it lasts until its context does or it is told to stop.
+	Duration time.Duration
+	Logger   *slog.Logger
+}
+
+// Daemon is one run of the guard. Make it with Open, then call Run once, then Close.
+type Daemon struct {
+	cfg     Config
+	started time.Time
+
+	kernel   *kernel.Kernel
+	table    *identity.Table
+	pipe     *pipeline.Pipeline
+	log      *audit.Log
+	segments *audit.Segments
+	server   *api.Server
+	hub      api.Hub
+
+	// own carries events that the guard makes outside of the reader's goroutine.
+	own      chan *event.Event
+	stop     chan struct{}
+	stopOnce sync.Once
+	counts   counts
+	losses   losses
+}
+
+// ownQueue bounds the events that wait for the reader; makers wait when it is full, the reader never does.
+const ownQueue = 1024
+
+// Open loads and attaches everything, so that what happens from its return on is seen by Run. On an error nothing stays
+// behind.
+func Open(cfg Config) (d *Daemon, err error) {
+	d = &Daemon{
+		cfg: cfg, started: time.Now(),
+		own: make(chan *event.Event, ownQueue), stop: make(chan struct{}),
+		counts: newCounts(), losses: newLosses(),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	if err := d.openRecords(); err != nil {
+		return d, err
+	}
+	if err := d.openServer(); err != nil {
+		return d, err
+	}
+	d.table = identity.New(identity.Config{})
+	return d, d.openKernel()
+}
+
+// Subscribe returns a new reader of the live events; see api.Hub.
+func (d *Daemon) Subscribe(buffer int) *api.Subscription { return d.hub.Subscribe(buffer) }
+
+// Stop asks Run to end. It returns at once and may be called more than once, from any goroutine.
+func (d *Daemon) Stop() { d.stopOnce.Do(func() { close(d.stop) }) }
+
+// Run reads until ctx ends, Stop is called or the duration is over. Then it detaches, reads what is left, and accounts
+// for all of it. The error is nil for each of those ends.
+func (d *Daemon) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if d.cfg.Duration > 0 {
+		time.AfterFunc(d.cfg.Duration, d.Stop)
+	}
+	context.AfterFunc(ctx, d.Stop)
+	var helpers sync.WaitGroup
+	helpers.Go(func() { d.table.Run(ctx) })
+	helpers.Go(func() { d.inventory(ctx) })
+	if d.server != nil {
+		server := d.server
+		helpers.Go(func() { d.serve(server) })
+	}
+	d.publish(d.pipe.Own(d.guardEvent("start", "version "+d.cfg.Version)))
+	err := d.read()
+	cancel()
+	d.hub.Close()
+	err = errors.Join(err, d.closeServer())
+	helpers.Wait()
+	return err
+}
+
+// Close frees everything. It may be called after a failed Open and more than once.
+func (d *Daemon) Close() error {
+	var errs []error
+	if d.kernel != nil {
+		errs = append(errs, d.kernel.Close())
+	}
+	errs = append(errs, d.closeServer())
+	if d.segments != nil {
+		errs = append(errs, d.segments.Close())
+	}
+	if d.log != nil {
+		errs = append(errs, d.log.Close())
+	}
+	d.kernel, d.segments, d.log = nil, nil, nil
+	return errors.Join(errs...)
+}
+
+// mode is the one in force.
+func (d *Daemon) mode() policy.Mode {
+	if d.cfg.Mode != "" {
+		return d.cfg.Mode
+	}
+	return d.cfg.Policy.Mode
+}
+
+func (d *Daemon) guardEvent(action, detail string) *event.Event {
+	return &event.Event{Kind: event.KindGuard, Guard: &event.Guard{Action: action, Detail: detail}}
+}
+
+// submit hands an event from another goroutine to the reader, who numbers and publishes it.
+func (d *Daemon) submit(ctx context.Context, e *event.Event) {
+	select {
+	case d.own <- e:
+	case <-ctx.Done():
+	}
+}
+
+// publish counts an event and hands it to all who keep or show it. None of them makes the reader wait.
+func (d *Daemon) publish(e *event.Event) {
+	d.counts.add(e)
+	d.segments.Append(e)
+	d.log.Append(e)
+	d.hub.Publish(e)
+}
+
+func (d *Daemon) judge() func(*event.Event) []event.Violation {
+	image, mode := verdict.Compile(d.cfg.Policy), d.mode()
+	return func(e *event.Event) []event.Violation { return image.Judge(e, mode) }
+}
+
+func wrap(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package daemon
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stockade-security/stockade/internal/kernel"
+	"github.com/stockade-security/stockade/internal/sensor/process"
+)
+
+// sensors lists every sensor there is. The process sensor comes first: the process table lives on it.
+func sensors() []*kernel.Sensor {
+	return []*kernel.Sensor{
+		process.New(),
+	}
+}
+
+func sensorNames() []string {
+	var names []string
+	for _, s := range sensors() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// pick returns the named sensors, all for none, and always the process sensor.
+func pick(names []string) ([]*kernel.Sensor, error) {
+	all := sensors()
+	if len(names) == 0 {
+		return all, nil
+	}
+	for _, name := range names {
+		if !slices.Contains(sensorNames(), name) {
+			return nil, fmt.Errorf("no sensor %q; there are %s", name, strings.Join(sensorNames(), ", "))
+		}
+	}
+	return slices.DeleteFunc(all, func(s *kernel.Sensor) bool {
+		return s.Name != "process" && !slices.Contains(names, s.Name)
+	}), nil
+}

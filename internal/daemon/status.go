@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/stockade-security/stockade/event"
+	"github.com/stockade-security/stockade/internal/api"
+	"github.com/stockade-security/stockade/internal/kernel"
+)
+
+// counts is what has been published.
+type counts struct {
+	mu         sync.Mutex
+	byKind     map[event.Kind]uint64
+	bySeverity map[event.Severity]uint64
+	wouldDeny  uint64
+}
+
+func newCounts() counts {
+	return counts{byKind: map[event.Kind]uint64{}, bySeverity: map[event.Severity]uint64{}}
+}
+
+func (c *counts) add(e *event.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.byKind[e.Kind]++
+	for i := range e.Violations {
+		c.bySeverity[e.Violations[i].Severity]++
+		if e.Violations[i].WouldDeny {
+			c.wouldDeny++
+		}
+	}
+}
+
+// Status is the guard's state at this moment; safe from any goroutine until Close.
+func (d *Daemon) Status() api.Status {
+	s := api.Status{
+		Version: d.cfg.Version, Instance: d.cfg.Instance, PID: os.Getpid(), StartedAt: d.started,
+		Mode:    string(d.mode()),
+		Policy:  api.Policy{Path: d.cfg.PolicyPath, Digest: d.cfg.Policy.Digest()},
+		Streams: d.hub.Streams(),
+	}
+	d.counts.mu.Lock()
+	s.Events, s.Violations.BySeverity = maps.Clone(d.counts.byKind), maps.Clone(d.counts.bySeverity)
+	s.Violations.WouldDeny = d.counts.wouldDeny
+	d.counts.mu.Unlock()
+
+	a, read := d.losses.account()
+	s.Produced, s.Delivered, s.Lost = a.Produced, read, a.Lost
+	for _, l := range slices.Concat(d.log.Losses(), d.segments.Losses()) {
+		s.Lost[l.Cause] += l.Records
+	}
+	s.Sensors = rungs(d.kernel.Attached())
+	s.CPUSeconds, s.RSSBytes = usage()
+	s.KernelMapBytes = d.kernel.MapBytes()
+	return s
+}
+
+// rungs sums up each sensor's hooks: its best evidence, and what is missing.
+func rungs(attached []kernel.Attached) []api.Sensor {
+	var out []api.Sensor
+	for _, name := range sensorNames() {
+		s := api.Sensor{Name: name, Note: "off"}
+		for _, a := range attached {
+			if a.Sensor != name {
+				continue
+			}
+			if s.Evidence == "" {
+				s.Note = ""
+			}
+			if a.Missing != "" {
+				s.Note = a.Target + ": " + a.Missing
+				continue
+			}
+			s.Evidence = better(s.Evidence, a.Evidence())
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// better returns the one of two kinds of evidence that says more about a sensor's rung.
+func better(a, b event.Evidence) event.Evidence {
+	order := []event.Evidence{"", event.EvidenceCgroup, event.EvidenceTracepoint, event.EvidenceDescriptor, event.EvidenceTrampoline, event.EvidenceLSM}
+	if slices.Index(order, b) > slices.Index(order, a) {
+		return b
+	}
+	return a
+}
