@@ -1,0 +1,74 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// canonical is what of a policy the digest covers: rules as text, lists that are absent as null.
+type canonical struct {
+	Version   string
+	Mode      Mode
+	Processes []canonicalProcess
+	Alerts    [2][]string
+}
+
+type canonicalProcess struct {
+	Name, Description          string
+	Exec, Files, BlockedFiles  []string
+	Network, BlockedNetwork    []string
+	Syscalls                   []string
+	MaxMemoryMB, MaxCPUPercent int
+}
+
+func digest(p *Policy) string {
+	c := canonical{Version: p.Version, Mode: p.Mode}
+	c.Alerts = [2][]string{texts(p.Alerts.OnViolation, nameText), texts(p.Alerts.OnCritical, nameText)}
+	for i := range p.Processes {
+		q := &p.Processes[i]
+		c.Processes = append(c.Processes, canonicalProcess{
+			Name: q.Name, Description: q.Description,
+			Exec: texts(q.AllowedExec, pathText), Files: texts(q.AllowedFiles, pathText), BlockedFiles: texts(q.BlockedFiles, pathText),
+			Network: texts(q.AllowedNetwork, networkText), BlockedNetwork: texts(q.BlockedNetwork, networkText),
+			Syscalls: texts(q.BlockedSyscalls, nameText), MaxMemoryMB: q.MaxMemoryMB, MaxCPUPercent: q.MaxCPUPercent,
+		})
+	}
+	slices.SortFunc(c.Processes, func(a, b canonicalProcess) int { return strings.Compare(a.Name, b.Name) })
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic("policy: plain data does not marshal: " + err.Error())
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// texts returns nil for an absent list and an empty slice for an empty one.
+func texts[R any](l List[R], text func(R) string) []string {
+	if !l.Present {
+		return nil
+	}
+	out := make([]string, len(l.Rules))
+	for i, rule := range l.Rules {
+		out[i] = text(rule)
+	}
+	return out
+}
+
+func nameText(r NameRule) string { return r.Text }
+
+func pathText(r PathRule) string { return r.Glob.String() + " " + r.Access.String() }
+
+func networkText(r NetworkRule) string {
+	peer := r.Host
+	switch {
+	case r.Path != nil:
+		peer = "unix:" + r.Path.String()
+	case r.Host == "":
+		peer = r.Prefix.String()
+	}
+	return fmt.Sprintf("%s %v %s", peer, r.Ports, r.Protocol)
+}

@@ -1,0 +1,174 @@
+// Package policy reads the policy file: strict YAML in, an immutable Policy or every problem at once out.
+//
+// It knows the text and what it means, and where each rule stands, because every decision names its rule as
+// file:line. It refuses to decide anything: package verdict does. It never reads a clock, a process or the host, and
+// except for Load no file.
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/stockade-security/stockade/policy/glob"
+)
+
+// Policy is a policy file that has no problems. It is immutable and safe for concurrent use.
+type Policy struct {
+	// Name is the file's name as it was given.
+	Name    string
+	Version string
+	Mode    Mode
+	// Processes holds the entries in the file's order, at least one.
+	Processes []Process
+	Alerts    Alerts
+
+	digest   string
+	warnings []Warning
+}
+
+// Digest is the SHA-256 of what the policy says, in hexadecimal: comments, layout, the file's name and the order of
+// process entries do not change it, the order of rules does.
+func (p *Policy) Digest() string { return p.digest }
+
+// Warnings returns what the operator should know although the policy loads, in the file's order.
+func (p *Policy) Warnings() []Warning { return append([]Warning(nil), p.warnings...) }
+
+// Mode says what is done about an access that the policy does not allow.
+type Mode string
+
+// The modes.
+const (
+	ModeAudit   Mode = "audit"   // record
+	ModeAlert   Mode = "alert"   // record and raise
+	ModeEnforce Mode = "enforce" // prevent; this version cannot yet, and warns
+)
+
+// ParseMode returns the mode of that name.
+func ParseMode(name string) (Mode, error) {
+	switch mode := Mode(name); mode {
+	case ModeAudit, ModeAlert, ModeEnforce:
+		return mode, nil
+	}
+	return "", fmt.Errorf("mode %q is none of audit, alert, enforce", name)
+}
+
+// Position is a place in a policy file. Line and Column count from 1, Column in characters.
+type Position struct {
+	File   string
+	Line   int
+	Column int
+}
+
+// String returns file:line, the form that decisions name rules by.
+func (p Position) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+
+// Process is what the policy says of the programs whose executable has that base name.
+type Process struct {
+	Name        string
+	Pos         Position
+	Description string
+
+	AllowedExec     List[PathRule]
+	AllowedFiles    List[PathRule]
+	BlockedFiles    List[PathRule]
+	AllowedNetwork  List[NetworkRule]
+	BlockedNetwork  List[NetworkRule]
+	BlockedSyscalls List[NameRule]
+	// MaxMemoryMB and MaxCPUPercent are 0 where there is no limit.
+	MaxMemoryMB   int
+	MaxCPUPercent int
+}
+
+// List is a list of rules. A list that is absent says nothing; one that is present and empty names nothing.
+type List[R any] struct {
+	Present bool
+	// Pos is the key's, or the zero value when absent.
+	Pos   Position
+	Rules []R
+}
+
+// PathRule names executables or files.
+type PathRule struct {
+	// Text is the entry as written.
+	Text   string
+	Pos    Position
+	Glob   *glob.Glob
+	Access Access
+}
+
+// NetworkRule names peers: exactly one of Prefix, Host and Path is set.
+type NetworkRule struct {
+	Text string
+	Pos  Position
+	// Prefix is normalised: no IPv4-mapped and no NAT64 address.
+	Prefix netip.Prefix
+	// Host is a name, or *. or **. and a name, in lower case.
+	Host string
+	// Path matches names of UNIX sockets; those of abstract ones start with @.
+	Path *glob.Glob
+	// Ports is empty for all ports, else sorted and without overlap.
+	Ports []PortRange
+	// Protocol is tcp or udp; empty for every protocol.
+	Protocol string
+}
+
+// PortRange is First to Last, both included.
+type PortRange struct{ First, Last uint16 }
+
+// NameRule names a system call, or an action.
+type NameRule struct {
+	Text string
+	Pos  Position
+}
+
+// Alerts holds the names of actions.
+type Alerts struct {
+	OnViolation List[NameRule]
+	OnCritical  List[NameRule]
+}
+
+// Access is a set of ways to use a file.
+type Access uint8
+
+// The ways to use a file, by the letters r, w and x.
+const (
+	AccessRead    Access = 1 << iota
+	AccessWrite          // also create, truncate, delete, rename and change of metadata
+	AccessExecute        // also map as executable
+
+	AccessAll = AccessRead | AccessWrite | AccessExecute
+)
+
+// accessLetters[i] stands for the access 1<<i.
+const accessLetters = "rwx"
+
+// ParseAccess reads letters of r, w and x. ok is false for any other letter, a repeated one, or none.
+func ParseAccess(letters string) (access Access, ok bool) {
+	for i := range len(letters) {
+		var bit Access
+		switch letters[i] {
+		case 'r':
+			bit = AccessRead
+		case 'w':
+			bit = AccessWrite
+		case 'x':
+			bit = AccessExecute
+		}
+		if bit == 0 || access&bit != 0 {
+			return 0, false
+		}
+		access |= bit
+	}
+	return access, access != 0
+}
+
+// String returns the letters in the order rwx.
+func (a Access) String() string {
+	var out []byte
+	for i := range len(accessLetters) {
+		if a&(1<<i) != 0 {
+			out = append(out, accessLetters[i])
+		}
+	}
+	return string(out)
+}

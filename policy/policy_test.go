@@ -1,0 +1,324 @@
+package policy
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the expected texts of testdata/bad")
+
+// TestBad holds every bad policy against the whole text of its error, in the file of the same name ending in .txt.
+func TestBad(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.yaml")
+	if err != nil || len(files) < 80 {
+		t.Fatalf("%d bad policies, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Parse(filepath.Base(file), text)
+			var problems *Problems
+			if !errors.As(err, &problems) || len(problems.List) == 0 {
+				t.Fatalf("the policy loads, or fails without problems: %v", err)
+			}
+			got, golden := err.Error()+"\n", strings.TrimSuffix(file, ".yaml")+".txt"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func mustParse(t *testing.T, text string) *Policy {
+	t.Helper()
+	p, err := Parse("p.yaml", []byte(text))
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return p
+}
+
+// TestSeedShape loads a file with every key of the per-process guards before, spelt the ways their reader took.
+func TestSeedShape(t *testing.T) {
+	p, err := Load("testdata/seed.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Name != "testdata/seed.yaml" || p.Version != "1.0" || p.Mode != ModeAudit || len(p.Processes) != 2 {
+		t.Fatalf("name %q version %q mode %q with %d processes", p.Name, p.Version, p.Mode, len(p.Processes))
+	}
+	q := p.Processes[0]
+	if q.Name != "collector" || q.Description != "takes events in" || q.MaxMemoryMB != 512 || q.MaxCPUPercent != 25 {
+		t.Errorf("entry %q %q %d %d", q.Name, q.Description, q.MaxMemoryMB, q.MaxCPUPercent)
+	}
+	if !q.AllowedExec.Present || len(q.AllowedExec.Rules) != 0 {
+		t.Errorf("allowed_exec: [] is %+v", q.AllowedExec)
+	}
+	if got := q.BlockedSyscalls.Rules; len(got) != 2 || got[1].Text != "kexec_load" {
+		t.Errorf("syscalls %+v", got)
+	}
+	if got := q.BlockedFiles.Rules[1]; got.Text != "/proc/*/mem" || got.Access != AccessAll || got.Pos.String() != "testdata/seed.yaml:13" {
+		t.Errorf("second blocked file %+v", got)
+	}
+	if p.Processes[1].AllowedNetwork.Present || p.Processes[1].AllowedExec.Present {
+		t.Error("absent keys are present")
+	}
+	if got := p.Alerts.OnCritical.Rules; len(got) != 3 {
+		t.Errorf("on_critical %+v", got)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	p, err := Load("testdata/seed.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type line struct {
+		Kind WarningKind
+		Line int
+		Has  string
+	}
+	want := []line{
+		{WarningNotActedOn, 7, "blocked_syscalls"},
+		{WarningChanged, 10, `"/var/lib/collector/*" matches one level`},
+		{WarningNotActedOn, 16, `"*.example.com:443"`},
+		{WarningNotActedOn, 19, "max_memory_mb"},
+		{WarningNotActedOn, 20, "max_cpu_percent"},
+		{WarningChanged, 21, "no allowed_network"},
+		{WarningChanged, 23, "allowed_files is empty"},
+		{WarningNoValue, 24, `"blocked_files" has no value`},
+		{WarningNotActedOn, 26, "on_violation"},
+		{WarningNotActedOn, 28, "on_critical"},
+	}
+	var got []line
+	for i, w := range p.Warnings() {
+		l := line{w.Kind, w.Line, w.Message}
+		if i < len(want) && strings.Contains(w.Message, want[i].Has) {
+			l.Has = want[i].Has
+		}
+		got = append(got, l)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestWarnEnforce(t *testing.T) {
+	p := mustParse(t, "mode: enforce\nprocesses: {a: {allowed_network: []}}\n")
+	if w := p.Warnings(); len(w) != 1 || w[0].Line != 1 || w[0].Kind != WarningNotActedOn {
+		t.Errorf("%+v", w)
+	}
+}
+
+func TestAliases(t *testing.T) {
+	p := mustParse(t, `processes:
+  a: &a
+    allowed_network: []
+    blocked_files: &list ["/x r"]
+  b: *a
+  c:
+    <<: *a
+    blocked_files: ["/y"]
+  d:
+    blocked_files: *list
+    <<: [*a]
+`)
+	var got []string
+	for _, q := range p.Processes {
+		r := q.BlockedFiles.Rules[0]
+		got = append(got, q.Name+" "+r.Glob.String()+" "+r.Access.String()+" "+r.Pos.String())
+		if !q.AllowedNetwork.Present {
+			t.Errorf("%s has no allowed_network", q.Name)
+		}
+	}
+	want := []string{"a /x r p.yaml:4", "b /x r p.yaml:4", "c /y rwx p.yaml:8", "d /x r p.yaml:4"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestHostile: files that are made to cost much are refused, quickly. Each says why.
+func TestHostile(t *testing.T) {
+	list := "processes:\n  a:\n    allowed_files: &l [" + strings.Repeat("/a,\n      ", 2000) + "/a]\n"
+	var merges strings.Builder
+	merges.WriteString("processes:\n  m0: &m0 {description: x}\n")
+	for i := 1; i < 30; i++ {
+		last := string(rune('0'+(i-1)/10)) + string(rune('0'+(i-1)%10))
+		if i == 1 {
+			last = "0"
+		}
+		name := string(rune('0'+i/10)) + string(rune('0'+i%10))
+		merges.WriteString("  m" + name + ": &m" + name + "\n    <<: [" + strings.TrimSuffix(strings.Repeat("*m"+last+", ", 50), ", ") + "]\n")
+	}
+	tests := []struct{ name, text, want string }{
+		{"large", strings.Repeat("#\n", MaxBytes/2+1), "larger than"},
+		{"alias bomb", list + aliasUsers(200), "expands to more than"},
+		{"merge bomb", merges.String(), "expands to more than"},
+		{"brackets", strings.Repeat("[\n", MaxBytes/4), "nest too deep"},
+		{"dashes", strings.Repeat("- ", 4000), "nest too deep"},
+		{"questions", strings.Repeat("? ", 4000), "nest too deep"},
+		{"anchors", strings.Repeat("&a\n", MaxBytes/4), "more than 1000 anchors"},
+		{"tags", strings.Repeat("!a\n", MaxBytes/4), "tags are not used"},
+		{"colons", strings.Repeat(strings.Repeat("a: ", 5000)+"\n", 60), "not YAML"},
+		{"unknown keys", "processes:\n  a:\n" + unknownKeys(60000), "more than 1000 problems"},
+		{"unknown syscalls", "processes:\n  a:\n    blocked_syscalls:\n" + strings.Repeat("    - process_vm_redv_"+"\n", 30000), "more than 1000 problems"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			start := time.Now()
+			_, err := Parse("p.yaml", []byte(tt.text))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %.300v, want %q", err, tt.want)
+			}
+			if took := time.Since(start); took > 20*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+func aliasUsers(n int) string {
+	var out strings.Builder
+	for i := range n {
+		out.WriteString("  u" + strings.Repeat("x", i) + ": {allowed_files: *l}\n")
+	}
+	return out.String()
+}
+
+func unknownKeys(n int) string {
+	var out strings.Builder
+	for i := range n {
+		out.WriteString("    k" + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676%26)) + string(rune('a'+i/17576%26)) + ": []\n")
+	}
+	return out.String()
+}
+
+func TestProblemFields(t *testing.T) {
+	_, err := Parse("p.yaml", []byte("processes:\n  a:\n    allowed_fles: []\n"))
+	var problems *Problems
+	if !errors.As(err, &problems) {
+		t.Fatal(err)
+	}
+	want := []Problem{{
+		File: "p.yaml", Line: 3, Column: 5, Message: `unknown key "allowed_fles" in a process entry`,
+		Excerpt: "    3 |     allowed_fles: []\n      |     ^", Hint: "did you mean allowed_files?",
+	}}
+	if diff := cmp.Diff(want, problems.List); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestLoadMissing(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDigest(t *testing.T) {
+	base := mustParse(t, "processes: {a: {allowed_exec: [/x, /y]}, b: {}}")
+	same := []string{
+		"# note\nversion: 1.0\nmode: audit\nprocesses:\n  b: {}\n  a:\n    allowed_exec: ['/x', \"/y\"]\n",
+		"\ufeffprocesses: {a: {allowed_exec: [/x, /y]}, b: {}}\r\n",
+	}
+	for _, text := range same {
+		if got := mustParse(t, text).Digest(); got != base.Digest() {
+			t.Errorf("%q has another digest", text)
+		}
+	}
+	seen := []string{base.Digest()}
+	for _, text := range []string{
+		"processes: {a: {allowed_exec: [/y, /x]}, b: {}}",
+		"processes: {a: {allowed_exec: [/x, /y]}, b: {allowed_exec: []}}",
+		"mode: alert\nprocesses: {a: {allowed_exec: [/x, /y]}, b: {}}",
+		"processes: {a: {allowed_files: [/x, /y]}, b: {}}",
+		"processes: {a: {allowed_files: [/x r, /y]}, b: {}}",
+		"processes: {a: {allowed_network: ['10.0.0.0/8:1-2']}, b: {}}",
+		"processes: {a: {allowed_network: ['10.0.0.0/8:1,2/tcp']}, b: {}}",
+	} {
+		got := mustParse(t, text).Digest()
+		if len(got) != 64 || slices.Contains(seen, got) {
+			t.Errorf("%q: digest %s is not its own", text, got)
+		}
+		seen = append(seen, got)
+	}
+}
+
+func TestBuiltin(t *testing.T) {
+	p := Builtin()
+	if p.Mode != ModeAudit {
+		t.Errorf("mode %s", p.Mode)
+	}
+	for _, w := range p.Warnings() {
+		t.Errorf("%s", w)
+	}
+	for _, q := range p.Processes {
+		if len(q.BlockedFiles.Rules) == 0 || q.AllowedFiles.Present || q.AllowedExec.Present || q.AllowedNetwork.Present {
+			t.Errorf("%s: allow lists would not be quiet on every host", q.Name)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/bad/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range append(files, "testdata/seed.yaml", "builtin.yaml") {
+		if text, err := os.ReadFile(file); err == nil && len(text) < 4096 {
+			f.Add(text)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := Parse("p.yaml", text)
+		lines := strings.Count(string(text), "\n") + 1
+		if err == nil {
+			if len(p.Processes) == 0 || len(p.Digest()) != 64 {
+				t.Errorf("a policy with %d processes and digest %q", len(p.Processes), p.Digest())
+			}
+			for _, w := range p.Warnings() {
+				checkProblem(t, w.Problem, lines)
+			}
+			return
+		}
+		var problems *Problems
+		if !errors.As(err, &problems) || len(problems.List) == 0 {
+			t.Fatalf("not a list of problems: %v", err)
+		}
+		for _, problem := range problems.List {
+			checkProblem(t, problem, lines)
+		}
+	})
+}
+
+func checkProblem(t *testing.T, p Problem, lines int) {
+	t.Helper()
+	if p.Line < 1 || p.Line > lines+1 || p.Column < 1 || p.Message == "" {
+		t.Errorf("in %d lines: %+v", lines, p)
+	}
+	for _, c := range p.String() {
+		if c != '\n' && (c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0) {
+			t.Errorf("control character %q in %q", c, p.String())
+		}
+	}
+}
