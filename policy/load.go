@@ -24,6 +24,7 @@ const (
 	maxLine     = 16 << 10 // bytes
 	maxNesting  = 16       // brackets and braces within each other, and - or ? on one line
 	maxAnchors  = 1000
+	maxKeys     = 20_000  // as written; the YAML reader needs quadratic time for the keys of one map
 	maxEntries  = 100_000 // keys and list items, with every alias expanded
 	maxProblems = 1000
 )
@@ -198,7 +199,7 @@ func (r *reader) checkText() {
 
 // checkTokens refuses what would make the YAML reader recurse deeply, and tags, which mean nothing here.
 func (r *reader) checkTokens(tokens token.Tokens) (ok bool) {
-	depth, line, run, anchors := 0, 0, 0, 0
+	depth, line, run, anchors, keys := 0, 0, 0, 0, 0
 	for _, tk := range tokens {
 		if tk.Position.Line != line {
 			line, run = tk.Position.Line, 0
@@ -210,6 +211,8 @@ func (r *reader) checkTokens(tokens token.Tokens) (ok bool) {
 			depth--
 		case token.SequenceEntryType, token.MappingKeyType:
 			run++
+		case token.MappingValueType:
+			keys++
 		case token.AnchorType:
 			anchors++
 		case token.TagType:
@@ -217,6 +220,10 @@ func (r *reader) checkTokens(tokens token.Tokens) (ok bool) {
 		}
 		if depth > maxNesting || run > maxNesting {
 			r.problem(r.at(tk), "a policy needs four levels", "lists and maps nest too deep")
+			return false
+		}
+		if keys > maxKeys {
+			r.problem(r.at(tk), "use anchors and aliases for entries that are alike", "more than %d keys", maxKeys)
 			return false
 		}
 		if anchors > maxAnchors {
