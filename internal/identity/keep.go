@@ -116,7 +116,6 @@ func (t *Table) started(start uint64) time.Time {
 // insert adds a process about which only p is known. Whatever else has the pid and started earlier must have exited.
 func (t *Table) insert(p event.Process, exact bool) *entry {
 	e := &entry{pid: p.PID, start: p.StartNS, exact: exact, proc: &p}
-	e.touched.Store(true)
 	p.Started = t.started(p.StartNS)
 	p.Existing = p.StartNS < t.cfg.SinceNS
 	at, younger := t.byPID[e.pid], (*entry)(nil)
@@ -192,7 +191,7 @@ func (t *Table) remove(e *entry) {
 }
 
 // settle drops what has been exited for long enough, and keeps the table within its bytes: exited processes go
-// first, oldest first; then those that nobody has touched for longest, by second chance.
+// first, oldest first; then those that no record has named for longest, with a second chance for those looked up.
 func (t *Table) settle(nowNS uint64) {
 	t.nowNS = max(t.nowNS, nowNS)
 	grace := uint64(t.cfg.ExitGrace)

@@ -89,9 +89,7 @@ func (t *Table) Fork(f ForkInfo) *event.Process {
 		child.proc = &p
 	}
 	t.adopt(parent, child)
-	if child.has != hasAll {
-		t.fills.offer(processKey{child.pid, child.start})
-	}
+	t.askFor(child)
 	return t.settled(child, f.TimeNS)
 }
 
@@ -121,9 +119,7 @@ func (t *Table) Exec(x ExecInfo) *event.Process {
 	t.setLine(&e.asParent, nil)
 	t.complete(e, k)
 	t.moveTo(e, x.Task.CgroupID)
-	if e.has != hasAll {
-		t.fills.offer(processKey{e.pid, e.start})
-	}
+	t.askFor(e)
 	return t.settled(e, x.TimeNS)
 }
 
@@ -206,7 +202,10 @@ func (t *Table) Latest(pid int) (*event.Process, bool) {
 func (t *Table) known(task Task, ask bool) *entry {
 	e := t.claim(task.PID, task.StartNS)
 	if e != nil {
-		e.touch()
+		if e.list == &t.live {
+			e.unlist()
+			t.live.push(e)
+		}
 		return e
 	}
 	p := event.Process{
@@ -216,12 +215,19 @@ func (t *Table) known(task Task, ask bool) *entry {
 	}
 	e = t.insert(p, true)
 	t.moveTo(e, task.CgroupID)
-	if !ask || task.PID <= 0 || task.StartNS == 0 {
-		return e
+	if ask {
+		t.stats.Unknown++
+		t.askFor(e)
 	}
-	t.stats.Unknown++
-	t.fills.offer(processKey{e.pid, e.start})
 	return e
+}
+
+// askFor has what is missing read from /proc. It asks once: what is missing then is not to be had.
+func (t *Table) askFor(e *entry) {
+	if e.has != hasAll && !e.asked && e.pid > 0 && e.start > 0 {
+		e.asked = true
+		t.fills.offer(processKey{e.pid, e.start})
+	}
 }
 
 // settled returns e's version after making room; e itself may have to go.

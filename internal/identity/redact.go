@@ -142,12 +142,12 @@ func (r *Redactor) isSecretOption(a, name string) bool {
 type valueForm uint8
 
 const (
-	noValue     valueForm = iota
-	wholeValue            // all of it, whatever it looks like
-	afterOption           // all of it, unless it is an option itself
-	afterColon            // user:SECRET
-	afterPercent          // user%SECRET
-	promptOnly            // all of what follows without a blank; alone the option makes the tool ask
+	noValue      valueForm = iota
+	wholeValue             // all of it, whatever it looks like
+	afterOption            // all of it, unless it is an option itself
+	afterColon             // user:SECRET
+	afterPercent           // user%SECRET
+	promptOnly             // all of what follows without a blank; alone the option makes the tool ask
 )
 
 func (f valueForm) redact(a string) string {

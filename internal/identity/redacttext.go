@@ -88,6 +88,9 @@ func (r *Redactor) named(s string, from, i int) (lo, hi int) {
 		lo, hi = value(s, at, "\n\"'")
 	}
 	// The scheme of an Authorization stays.
+	if isSchemeName(s[lo:hi]) {
+		return 0, 0
+	}
 	if scheme, rest, ok := strings.Cut(s[lo:hi], " "); ok && rest != "" && len(scheme) <= 10 && isSchemeName(scheme) {
 		lo += len(scheme) + 1
 	}

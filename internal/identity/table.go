@@ -182,7 +182,8 @@ type entry struct {
 	asParent *line // what its children get; nil until it forks
 	cg       *cgroup
 	seen     uint32 // the versions of img and cg that are in proc
-	// touched since the evictor looked last.
+	asked    bool   // /proc has been asked for what is missing
+	// touched by a reader since the evictor looked last; a record moves the entry to the list's end.
 	touched atomic.Bool
 }
 
