@@ -55,7 +55,7 @@ func (c check) run(ctx context.Context, privileges error) (m Mechanism) {
 		return m
 	}
 	if c.root && privileges != nil {
-		m.Unknown, m.Reason, m.Remedy, m.Evidence = true, "it cannot be tried without root", "run it with sudo", privileges.Error()
+		m.Unknown, m.Reason, m.Remedy, m.Evidence = true, "it cannot be tried without root", "run it with sudo", "not tried: "+privileges.Error()
 		return m
 	}
 	defer func() {
@@ -233,7 +233,7 @@ func hooks() []check {
 		{
 			name: "kprobe", purpose: "nothing that Stockade ships; the operator's own modules", root: true,
 			evidence: "attach to commit_creds",
-			remedy:   "boot a kernel built with CONFIG_KPROBE_EVENTS=y",
+			remedy:   "boot without lockdown=confidentiality, which forbids them",
 			try:      plain(kprobe),
 		},
 	}

@@ -18,13 +18,14 @@ const vmlinuxBTF = "/sys/kernel/btf/vmlinux"
 type host struct {
 	release, machine string
 	major, minor     int
+	euid             int
 	caps             uint64
 	// userNamespace: this process is not in the first user namespace, so its capabilities do not count for bpf(2).
 	userNamespace bool
 }
 
 func look() host {
-	var h host
+	h := host{euid: os.Geteuid()}
 	var u unix.Utsname
 	if err := unix.Uname(&u); err == nil {
 		h.release, h.machine = unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Machine[:])
@@ -83,14 +84,19 @@ func (h host) privileges() error {
 			hint: "run it as root on the host itself, not in a rootless container",
 		}
 	}
-	if missing := h.missingCaps(); len(missing) > 0 {
+	missing := strings.Join(h.missingCaps(), ", ")
+	switch {
+	case missing == "":
+		return nil
+	case h.euid == 0:
 		return &Error{
 			Lack: NotRoot,
-			text: "not root: " + strings.Join(missing, ", ") + " missing from the effective capabilities",
-			hint: "run it with sudo",
+			text: "this root has no " + missing,
+			hint: "run it on the host itself, or in a container that has these capabilities",
 		}
+	default:
+		return &Error{Lack: NotRoot, text: "not root: there is no " + missing, hint: "run it with sudo"}
 	}
-	return nil
 }
 
 // Ready checks in a few milliseconds whether the guard can start at all. It returns nil or an *Error, for the first lack found.

@@ -71,7 +71,8 @@ func with(names ...string) Report {
 }
 
 func TestRungs(t *testing.T) {
-	tracepoints := []string{"tp_btf", "raw_tracepoint", "ring_buffer", "kernel_reads"}
+	foundation := foundation()
+	tracepoints := append([]string{"tp_btf", "raw_tracepoint", "ring_buffer"}, foundation...)
 	sockets := []string{"cgroup_connect4", "cgroup_sendmsg4", "cgroup_bind4", "cgroup_sock_create", "socket_storage"}
 	all := append([]string{"lsm", "fexit", "task_storage_lsm", "bpf_loop", "cgroup_skb", "cgroup_v2", "xdp", "tc", "seccomp"}, append(tracepoints, sockets...)...)
 	tests := []struct {
@@ -86,8 +87,10 @@ func TestRungs(t *testing.T) {
 		{"no trampolines", tracepoints, "file", "tracepoint"},
 		{"no trampolines", tracepoints, "exec_and_file", "kill"},
 		{"no trampolines", tracepoints, "syscall", "kill"},
-		{"no trampolines", sockets, "network", "prevent"},
-		{"LSM programs, but no ring buffer", []string{"lsm", "fexit", "tp_btf", "raw_tracepoint", "kernel_reads"}, "process", "none"},
+		{"no trampolines", append(sockets, foundation...), "network", "prevent"},
+		{"LSM programs, but no ring buffer", append([]string{"lsm", "fexit", "tp_btf", "raw_tracepoint"}, foundation...), "process", "none"},
+		{"locked down", []string{"kernel_version", "btf", "bpf_syscall", "lsm", "fexit", "tp_btf", "raw_tracepoint", "ring_buffer"}, "file", "none"},
+		{"locked down", []string{"kernel_version", "btf", "bpf_syscall", "lsm", "task_storage_lsm", "bpf_loop"}, "exec_and_file", "none"},
 		{"nothing", nil, "process", "none"},
 		{"nothing", nil, "host_firewall", "none"},
 		{"seccomp only", []string{"seccomp"}, "unprivileged", "prevent"},
