@@ -21,6 +21,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
+	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
@@ -42,7 +43,7 @@ struct qstr {
 	};
 	const unsigned char *name;
 };
-struct super_block { __u32 s_dev; unsigned long s_magic; };
+struct super_block { __u32 s_dev; unsigned long s_flags, s_magic; };
 typedef struct { __u32 val; } kuid_t;
 typedef struct { __u32 val; } kgid_t;
 struct inode {
@@ -71,12 +72,14 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
 };
 struct path { struct vfsmount *mnt; struct dentry *dentry; };
 struct file { struct path f_path; struct inode *f_inode; unsigned int f_flags; unsigned int f_mode; void *private_data; };
 struct fdtable { unsigned int max_fds; struct file **fd; };
 struct files_struct { struct fdtable *fdt; };
-struct fs_struct { struct path root, pwd; };
+struct fs_struct { int umask; struct path root, pwd; };
+struct iattr { unsigned int ia_valid; __u16 ia_mode; __s64 ia_size; };
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
