@@ -100,15 +100,23 @@ func verifyOK(t testing.TB, path string) Report {
 // records reads every record of a log, oldest first.
 func records(t testing.TB, path string) []*Record {
 	t.Helper()
-	report, err := Verify(path)
+	all, err := readRecords(path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return all
+}
+
+func readRecords(path string) ([]*Record, error) {
+	report, err := Verify(path)
+	if err != nil {
+		return nil, err
 	}
 	var all []*Record
 	for _, name := range report.Files {
 		lines, err := openLines(filepath.Join(filepath.Dir(path), name), strings.HasSuffix(name, packedExt))
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		for {
 			line, err := lines.next()
@@ -120,10 +128,20 @@ func records(t testing.TB, path string) []*Record {
 			}
 		}
 		if err := lines.Close(); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 	}
-	return all
+	return all, nil
+}
+
+// count counts the records of a kind.
+func count(all []*Record, kind event.Kind) (n uint64) {
+	for _, r := range all {
+		if r.Event.Kind == kind {
+			n++
+		}
+	}
+	return n
 }
 
 // actions counts the records about the log itself.

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -32,7 +31,7 @@ func stream(n, processes int) []*event.Event {
 	for i := range events {
 		events[i] = &event.Event{
 			Seq: uint64(i + 1), ID: fmt.Sprintf("01hf2k3m-%d", i+1), Time: time.Unix(1_700_000_000, int64(i)*20_113).UTC(),
-			Kind: event.KindFileOpen, Evidence: event.EvidenceDescriptor, Process: procs[(i/7)%processes],
+			Kind: event.KindFileOpen, Evidence: event.EvidenceDescriptor, Process: procs[(i/3)%processes],
 			File: &event.File{
 				Path: fmt.Sprintf("/srv/data/%d/file-%d.txt", i%97, i*7919%10007), Inode: uint64(i * 31 % 65537), Device: "8:1",
 				Type: "file", Access: "r", Flags: []string{"O_CLOEXEC"},
@@ -74,5 +73,16 @@ func BenchmarkSegments(b *testing.B) {
 	if err := w.close(); err != nil {
 		b.Fatal(err)
 	}
-	_ = os.Stdout
+}
+
+func BenchmarkLog(b *testing.B) {
+	cfg := testConfig(b)
+	cfg.QueueLen, cfg.RotateBytes, cfg.TotalBytes = b.N+1, 8<<30, 16<<30
+	l := openLog(b, cfg)
+	e := posture(1)
+	b.ReportAllocs()
+	for range b.N {
+		l.Append(e)
+	}
+	closeLog(b, l)
 }
