@@ -158,7 +158,10 @@ func checkBPFFS() error {
 	}
 	if err := unix.Faccessat(unix.AT_FDCWD, BPFFS, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
 		e.text, e.err = "the BPF file system on "+BPFFS+" is not writable", err
-		e.hint = "mount -o remount,rw " + BPFFS + ", as root"
+		e.hint = "run it with sudo"
+		if errors.Is(err, unix.EROFS) {
+			e.hint = "mount -o remount,rw " + BPFFS
+		}
 		return e
 	}
 	return nil

@@ -2,14 +2,9 @@ package probe
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
-	"golang.org/x/sys/unix"
 )
 
 // networking lists what judges sockets and packets. Cgroup programs are attached to the root of the tree, where the guard's own go, and
@@ -47,7 +42,7 @@ func networking() []check {
 	return append(list, check{
 		name: "xdp", purpose: "the host firewall's ingress, bans", root: true,
 		evidence: "attach to the loopback device of a new network namespace",
-		remedy:   "boot a kernel built with CONFIG_XDP_SOCKETS=y or CONFIG_BPF_SYSCALL=y and CONFIG_NET=y",
+		remedy:   "boot a kernel built with CONFIG_BPF_SYSCALL=y and CONFIG_NET=y",
 		try:      func(ctx context.Context) (string, error) { return "", inOwnNetwork(ctx, xdp) },
 	}, check{
 		name: "tcx", purpose: "the host firewall's egress, beside other programs", root: true,
@@ -58,7 +53,9 @@ func networking() []check {
 		name: "tc", purpose: "the host firewall's egress where there is no tcx", root: true,
 		evidence: "load a classifier; the clsact queueing discipline is not tried",
 		remedy:   "boot a kernel built with CONFIG_NET_CLS_ACT=y and CONFIG_NET_SCH_INGRESS=y",
-		try:      loads(ebpf.SchedCLS, ebpf.AttachNone, 0),
+		try: plain(func() error {
+			return load(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, Instructions: returning(0)})
+		}),
 	})
 }
 
@@ -87,86 +84,4 @@ func tcx() error {
 	return attach(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, Instructions: returning(-1)}, func(p *ebpf.Program) (link.Link, error) { // TCX_NEXT
 		return link.AttachTCX(link.TCXOptions{Program: p, Interface: 1, Attach: ebpf.AttachTCXEgress})
 	})
-}
-
-func others() []check {
-	return []check{
-		{
-			name: "cgroup_controllers", purpose: "limits on memory, CPU and process count", evidence: "read cgroup.controllers of the root",
-			try: controllers,
-		},
-		{
-			name: "fanotify_permission", purpose: "preventing open and exec of listed files without LSM programs", root: true,
-			evidence: "mark a memory file with FAN_OPEN_PERM",
-			remedy:   "boot a kernel built with CONFIG_FANOTIFY_ACCESS_PERMISSIONS=y",
-			try:      plain(fanotify),
-		},
-		{name: "landlock", purpose: "stockade exec: files and ports, without privileges", evidence: "ask for the ABI version", try: landlockABI},
-		{
-			name: "seccomp", purpose: "stockade exec and generated profiles: system calls", evidence: "ask for SECCOMP_RET_KILL_PROCESS",
-			remedy: "boot a kernel built with CONFIG_SECCOMP_FILTER=y",
-			try:    plain(seccompKill),
-		},
-		{
-			name: "ima", purpose: "digests of executables made by the kernel", evidence: "look for /sys/kernel/security/integrity/ima",
-			try: plain(func() error {
-				for _, path := range []string{"/sys/kernel/security/integrity/ima", "/sys/kernel/security/ima"} {
-					if _, err := os.Stat(path); err == nil {
-						return nil
-					} else if errors.Is(err, os.ErrPermission) {
-						return err
-					}
-				}
-				return securityfsMissing("ima", "boot a kernel built with CONFIG_IMA=y; until then digests are made in user space")
-			}),
-		},
-	}
-}
-
-func controllers(context.Context) (string, error) {
-	root := CgroupRoot()
-	if root == "" {
-		return "", &refusal{reason: "the cgroup v2 tree is not mounted", remedy: "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"}
-	}
-	text, err := os.ReadFile(root + "/cgroup.controllers")
-	if err != nil {
-		return "", err
-	}
-	have := strings.Fields(string(text))
-	evidence := fmt.Sprintf("%s/cgroup.controllers: %s", root, strings.Join(have, " "))
-	var missing []string
-	for _, want := range []string{"cpu", "memory", "pids"} {
-		found := false
-		for _, name := range have {
-			found = found || name == want
-		}
-		if !found {
-			missing = append(missing, want)
-		}
-	}
-	if len(missing) > 0 {
-		return evidence, &refusal{
-			reason: strings.Join(missing, ", ") + " not available in the cgroup v2 tree",
-			remedy: "boot with systemd.unified_cgroup_hierarchy=1, or unmount the v1 controllers",
-		}
-	}
-	return evidence, nil
-}
-
-// fanotify marks a file that nobody else can open.
-func fanotify() error {
-	group, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, unix.O_RDONLY|unix.O_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("fanotify_init: %w", err)
-	}
-	defer unix.Close(group)
-	file, err := unix.MemfdCreate("stockade_probe", unix.MFD_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("make a memory file: %w", err)
-	}
-	defer unix.Close(file)
-	if err := unix.FanotifyMark(group, unix.FAN_MARK_ADD, unix.FAN_OPEN_PERM, file, ""); err != nil {
-		return fmt.Errorf("fanotify_mark: %w", err)
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -92,7 +93,7 @@ func (r Report) WriteJSON(w io.Writer) error {
 	return enc.Encode(r)
 }
 
-// WriteTable writes the report for people: each mechanism, under it what is amiss and what to change, then what follows.
+// WriteTable writes the report for people: each mechanism, then what is amiss and what to change, then what follows.
 func (r Report) WriteTable(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "kernel %s %s\n\n", r.Kernel, r.Arch); err != nil {
 		return err
@@ -105,23 +106,40 @@ func (r Report) WriteTable(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	for _, m := range r.Mechanisms {
-		if m.Available {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "\n%s: %s\n", m.Name, m.Reason); err != nil {
-			return err
-		}
-		if m.Remedy != "" {
-			if _, err := fmt.Fprintf(w, "  hint: %s\n", m.Remedy); err != nil {
-				return err
-			}
-		}
+	if err := r.writeReasons(w); err != nil {
+		return err
 	}
 	if err := writeRungs(w, "TO OBSERVE", r.Observe); err != nil {
 		return err
 	}
 	return writeRungs(w, "TO ENFORCE", r.Enforce)
+}
+
+// writeReasons says what is amiss and what to change, once for all mechanisms that share it.
+func (r Report) writeReasons(w io.Writer) error {
+	type trouble struct{ reason, remedy string }
+	names := map[trouble][]string{}
+	var order []trouble
+	for _, m := range r.Mechanisms {
+		if m.Available {
+			continue
+		}
+		t := trouble{m.Reason, m.Remedy}
+		if names[t] == nil {
+			order = append(order, t)
+		}
+		names[t] = append(names[t], m.Name)
+	}
+	for _, t := range order {
+		text := fmt.Sprintf("\n%s: %s\n", strings.Join(names[t], ", "), t.reason)
+		if t.remedy != "" {
+			text += "  hint: " + t.remedy + "\n"
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func writeRungs(w io.Writer, title string, rungs []Rung) error {

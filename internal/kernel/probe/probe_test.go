@@ -13,6 +13,7 @@ func sample() Report {
 		Mechanisms: []Mechanism{
 			{Name: "btf", Purpose: "types", Available: true, Evidence: "open it"},
 			{Name: "bpffs", Purpose: "pins", Reason: "it is not mounted", Remedy: "mount it", Evidence: "statfs"},
+			{Name: "fexit", Purpose: "results", Unknown: true, Reason: "it cannot be tried without root", Remedy: "run it with sudo", Evidence: "caps 0"},
 			{Name: "lsm", Purpose: "prevention", Unknown: true, Reason: "it cannot be tried without root", Remedy: "run it with sudo", Evidence: "caps 0"},
 		},
 		Observe: []Rung{{Family: "process", Rung: "none", Unknown: true, Detail: "nothing"}},
@@ -26,12 +27,13 @@ func TestWriteTable(t *testing.T) {
 MECHANISM  STATE      FOR
 btf        available  types
 bpffs      missing    pins
+fexit      unknown    results
 lsm        unknown    prevention
 
 bpffs: it is not mounted
   hint: mount it
 
-lsm: it cannot be tried without root
+fexit, lsm: it cannot be tried without root
   hint: run it with sudo
 
 TO OBSERVE  RUNG   HOW

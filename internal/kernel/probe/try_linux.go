@@ -269,6 +269,11 @@ func taskIterator() error {
 func inOwnNetwork(ctx context.Context, try func() error) error {
 	done := make(chan error, 1)
 	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- fmt.Errorf("unforeseen: %v", p)
+			}
+		}()
 		// Never unlocked: the runtime ends the thread, and with it the namespace.
 		runtime.LockOSThread()
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
