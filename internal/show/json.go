@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"unicode/utf8"
 
 	"github.com/stockade-security/stockade/event"
@@ -28,6 +29,21 @@ func (w *jsonWriter) Write(e *event.Event) error {
 	w.esc = appendSafeJSON(w.esc[:0], w.buf.Bytes())
 	_, err := w.out.Write(w.esc)
 	return err
+}
+
+// Document writes one value as indented JSON with every invisible character as an escape: for people and jq alike.
+func Document(w io.Writer, value any) error {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(value); err != nil {
+		return fmt.Errorf("encode output: %w", err)
+	}
+	if _, err := w.Write(appendSafeJSON(nil, buf.Bytes())); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
 }
 
 // appendSafeJSON copies encoded JSON and writes every invisible character as \u escapes, which stand for the same text.

@@ -212,6 +212,19 @@ func TestJSONKeepsTheText(t *testing.T) {
 	}
 }
 
+func TestDocument(t *testing.T) {
+	var out bytes.Buffer
+	if err := Document(&out, map[string]string{"a": "<\u202e\x7f>"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "{\n  \"a\": \"<\\u202e\\u007f>\"\n}\n"; got != want {
+		t.Errorf("document = %q, want %q", got, want)
+	}
+	if err := Document(&out, func() {}); err == nil {
+		t.Error("a function is a document")
+	}
+}
+
 func TestCSVColumns(t *testing.T) {
 	rows, err := csv.NewReader(strings.NewReader(render(t, CSV, Options{}, append(samples(), special()...)))).ReadAll()
 	if err != nil {
