@@ -4,8 +4,11 @@ package event
 type File struct {
 	// Path is resolved by the kernel, from the task's root. Where Evidence is EvidenceArgument it is the task's own
 	// string, joined to the directory that it was relative to; symbolic links in it are not followed.
-	Path  string `json:"path"`
-	Inode uint64 `json:"inode,omitempty"`
+	Path string `json:"path"`
+	// PathTruncated: Path or Target was too long or could not be read whole. The beginning is missing from a name that the
+	// kernel resolved, the end from one that the task passed.
+	PathTruncated bool   `json:"path_truncated,omitempty"`
+	Inode         uint64 `json:"inode,omitempty"`
 	// Device is major:minor of the file system's superblock.
 	Device string `json:"device,omitempty"`
 	// Type is file, directory, symlink, fifo, socket, block, char or anonymous.
@@ -16,7 +19,7 @@ type File struct {
 	Flags []string `json:"flags,omitempty"`
 	// Target is the other name: the new one of a rename or hard link, the text of a symbolic link.
 	Target string `json:"target,omitempty"`
-	// Mode is the permission bits asked for, in octal: for chmod and create.
+	// Mode is permission bits, in octal: those that chmod asked for, or that a new file has got.
 	Mode string `json:"mode,omitempty"`
 	// UID and GID are what chown asked for; absent: left alone.
 	UID *uint32 `json:"uid,omitempty"`
