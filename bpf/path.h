@@ -61,8 +61,8 @@ done:
 	return 1;
 }
 
-/* Appends the path of a mount and a dentry, relative to the current task's root. */
-static __always_inline void emit_mount_path(struct slot *s, struct vfsmount *mnt, struct dentry *dentry)
+/* Appends the path of a mount and a dentry, relative to the current task's root. A function of its own, as it is long. */
+static __noinline void emit_mount_path(struct slot *s, struct vfsmount *mnt, struct dentry *dentry)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct fs_struct *fs = task->fs;

@@ -43,6 +43,9 @@ func (k *Kernel) Add(s *Sensor) error {
 	for _, kind := range s.Kinds {
 		k.decoders[kind] = s.Decode
 	}
+	if err := k.addFolds(s, spec, coll); err != nil {
+		return err
+	}
 	for _, p := range plans {
 		if err := k.attach(s, p, coll.Programs[p.name]); err != nil {
 			return fmt.Errorf("attach %s: %w", p.target, err)

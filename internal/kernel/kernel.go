@@ -45,6 +45,7 @@ type Kernel struct {
 	handled  bool
 	attached []Attached
 	decoders map[event.Kind]func(*Record, *event.Event) error
+	folds    []*fold
 }
 
 // Open loads what all sensors share. Nothing is attached yet.
@@ -96,6 +97,9 @@ func (k *Kernel) Close() error {
 	if k.reader != nil {
 		errs = append(errs, k.reader.Close())
 	}
+	for _, f := range k.folds {
+		errs = append(errs, f.current.Close())
+	}
 	for _, c := range k.loaded {
 		c.Close()
 	}
@@ -120,6 +124,9 @@ func (k *Kernel) MapBytes() uint64 {
 	}
 	for _, m := range k.core.Maps {
 		count(m)
+	}
+	for _, f := range k.folds {
+		count(f.current)
 	}
 	for _, c := range k.loaded {
 		for name, m := range c.Maps {

@@ -33,6 +33,9 @@ type Sensor struct {
 	// Decode must copy what it keeps of the record, and is called from one goroutine.
 	Kinds  []event.Kind
 	Decode func(*Record, *event.Event) error
+	// Folds names the object's maps of one map, a hash whose values begin as records do. Programs add to them; Drain hands
+	// them to user space.
+	Folds []string
 	// Constants are load-time constants of the object by their C name.
 	Constants map[string]any
 }
