@@ -41,6 +41,8 @@ type ForkInfo struct {
 	// TimeNS is nanoseconds since boot, as in every record; 0 is allowed and stands for the time of the record before.
 	TimeNS        uint64
 	Parent, Child Task
+	// Maker is the process that the child is a copy of, where CLONE_PARENT gave it another parent; PID 0: Parent is.
+	Maker Task
 	// Namespaces are the child's; nil: its parent's. The cgroup is its parent's too where Child.CgroupID is 0.
 	Namespaces *event.Namespaces
 }
@@ -71,14 +73,18 @@ type ExecInfo struct {
 func (t *Table) Fork(f ForkInfo) *event.Process {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	parent := t.known(f.Parent, true)
-	child := t.known(f.Child, false)
+	parent := t.entryFor(f.Parent, true)
+	child := t.entryFor(f.Child, false)
 	own := known{proc: event.Process{Namespaces: f.Namespaces}}
 	if f.Namespaces != nil {
 		own.has |= hasNamespaces
 	}
 	t.complete(child, own)
-	inherited := known{proc: *parent.proc, img: parent.img, cg: parent.cg, has: parent.has &^ hasParent}
+	maker := parent
+	if f.Maker.PID > 0 {
+		maker = t.entryFor(f.Maker, true)
+	}
+	inherited := known{proc: *maker.proc, img: maker.img, cg: maker.cg, has: maker.has &^ hasParent}
 	if child.proc.Name != "" {
 		inherited.proc.Name = ""
 	}
@@ -97,9 +103,9 @@ func (t *Table) Fork(f ForkInfo) *event.Process {
 func (t *Table) Exec(x ExecInfo) *event.Process {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.known(x.Task, false)
+	e := t.entryFor(x.Task, false)
 	if x.Parent.PID > 0 && e.has&hasParent == 0 {
-		t.adopt(t.known(x.Parent, true), e)
+		t.adopt(t.entryFor(x.Parent, true), e)
 	}
 	k := known{
 		proc: event.Process{
@@ -128,7 +134,7 @@ func (t *Table) Exit(task Task, timeNS uint64) *event.Process {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.nowNS = max(t.nowNS, timeNS)
-	e := t.known(task, false)
+	e := t.entryFor(task, false)
 	t.markExited(e)
 	return t.settled(e, timeNS)
 }
@@ -137,7 +143,7 @@ func (t *Table) Exit(task Task, timeNS uint64) *event.Process {
 func (t *Table) SetIDs(task Task, ids IDs, timeNS uint64) *event.Process {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.known(task, true)
+	e := t.entryFor(task, true)
 	k := known{has: hasIDs}
 	t.setIDs(&k.proc, ids)
 	e.has &^= hasIDs
@@ -149,7 +155,7 @@ func (t *Table) SetIDs(task Task, ids IDs, timeNS uint64) *event.Process {
 func (t *Table) SetNamespaces(task Task, ns event.Namespaces, timeNS uint64) *event.Process {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.known(task, true)
+	e := t.entryFor(task, true)
 	e.has &^= hasNamespaces
 	t.complete(e, known{proc: event.Process{Namespaces: &ns}, has: hasNamespaces})
 	return t.settled(e, timeNS)
@@ -159,7 +165,7 @@ func (t *Table) SetNamespaces(task Task, ns event.Namespaces, timeNS uint64) *ev
 func (t *Table) SetCgroup(task Task, timeNS uint64) *event.Process {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.known(task, true)
+	e := t.entryFor(task, true)
 	t.moveTo(e, task.CgroupID)
 	return t.settled(e, timeNS)
 }
@@ -180,7 +186,7 @@ func (t *Table) Lookup(task Task) *event.Process {
 	t.mu.RUnlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e = t.known(task, true)
+	e = t.entryFor(task, true)
 	t.moveTo(e, task.CgroupID)
 	t.refresh(e)
 	return t.settled(e, 0)
@@ -198,8 +204,8 @@ func (t *Table) Latest(pid int) (*event.Process, bool) {
 	return e.proc, true
 }
 
-// known returns the entry of a record's task, adding one from the header, and asking /proc, when there is none.
-func (t *Table) known(task Task, ask bool) *entry {
+// entryFor returns the entry of a record's task, adding one from the header, and asking /proc, when there is none.
+func (t *Table) entryFor(task Task, ask bool) *entry {
 	e := t.claim(task.PID, task.StartNS)
 	if e != nil {
 		if e.list == &t.live {

@@ -182,8 +182,9 @@ func endsIn(key, ending string) bool {
 	if len(key) < len(ending) {
 		return false
 	}
-	for i := range len(ending) {
-		c := key[len(key)-len(ending)+i]
+	tail := key[len(key)-len(ending):]
+	for i := len(ending) - 1; i >= 0; i-- { // most names differ in the last letter
+		c := tail[i]
 		switch {
 		case c >= 'A' && c <= 'Z':
 			c += 'a' - 'A'

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -206,10 +205,7 @@ func TestRealProcess(t *testing.T) {
 		_ = cmd.Wait()
 	}()
 	tab := New(cfg)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { tab.Run(ctx); close(done) }()
-	defer func() { cancel(); <-done }()
+	run(t, tab)
 	snapshot(t, tab)
 	me, ok := tab.Latest(os.Getpid())
 	if !ok || !me.Existing || me.Exe == "" || me.UID != uint32(os.Getuid()) || len(me.Argv) == 0 {
@@ -229,22 +225,6 @@ func TestRealProcess(t *testing.T) {
 	}
 	if age := time.Since(p.Started); age < 0 || age > time.Hour {
 		t.Errorf("started %v", p.Started)
-	}
-}
-
-// eventually waits for a condition.
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			t.Fatal("did not happen in 20 s")
-		case <-tick.C:
-		}
 	}
 }
 

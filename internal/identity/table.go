@@ -4,7 +4,8 @@
 // Kernel records are applied to a Table in their order; every event then asks it for the process of a pid and start
 // time. Neither ever reads a file: what must be looked up in /proc, the cgroup tree, a container runtime or the
 // executable is fetched by the goroutines of Run and appears in a later version of the process. The package refuses
-// to guess: what is not known stays empty, and what had to be dropped is counted.
+// to guess: what is not known stays empty, and what had to be dropped is counted. A process's parents are as they were
+// when they forked; its working directory is that of its last exec.
 package identity
 
 import (
@@ -17,7 +18,8 @@ import (
 
 // Config says how much a Table may keep and where it finds things. The zero value is the default throughout.
 type Config struct {
-	// MaxBytes bounds what the table keeps, strings included; 0: 32 MiB.
+	// MaxBytes bounds what the table keeps, strings included; 0: 32 MiB. Caches of a fixed number of cgroup names,
+	// digests and container names come on top, some 2 MiB when full.
 	MaxBytes int64
 	// ExitGrace is how long an exited process stays known for late records, in the kernel's time; 0: 30 s.
 	ExitGrace time.Duration

@@ -141,6 +141,18 @@ func TestLineage(t *testing.T) {
 	}
 }
 
+func TestCloneParent(t *testing.T) {
+	tab := New(testConfig(t))
+	parent, maker := task(10, 101*second, "init"), task(11, 102*second, "runc")
+	tab.Exec(ExecInfo{Task: parent, Exe: "/sbin/init"})
+	tab.Fork(ForkInfo{Parent: parent, Child: maker})
+	tab.Exec(ExecInfo{Task: maker, Exe: "/usr/bin/runc", IDs: IDs{UID: 3}})
+	p := tab.Fork(ForkInfo{Parent: parent, Maker: maker, Child: task(12, 103*second, "runc")})
+	if p.Exe != "/usr/bin/runc" || p.UID != 3 || names(p) != "10:init:/sbin/init" {
+		t.Errorf("got %+v, parents %s", p, names(p))
+	}
+}
+
 func TestExitedParentStaysForLiveChild(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.ExitGrace = time.Second
