@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -203,6 +205,34 @@ func TestLockdown(t *testing.T) {
 	} {
 		if got := Lockdown(text); got != want {
 			t.Errorf("Lockdown(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestBounds(t *testing.T) {
+	h := host()
+	var modules, sockets strings.Builder
+	for i := range maxModules + 1 {
+		fmt.Fprintf(&modules, "m%d 1 0 - Live 0x0\n", i)
+	}
+	sockets.WriteString(unixHeader)
+	for i := range maxSockets + 1 {
+		fmt.Fprintf(&sockets, "0: 2 0 0 1 1 %d /run/%d\n", 10000+i, i)
+	}
+	h["proc/modules"], h["proc/1/net/unix"] = text(modules.String()), text(sockets.String())
+	facts := New(h, nil).Inventory(t.Context())
+	count := map[string]int{}
+	for _, f := range facts {
+		if f.Name != ListName {
+			count[f.Subject]++
+		}
+	}
+	if count["module"] != maxModules || count["socket"] != maxSockets {
+		t.Errorf("%d modules and %d sockets, want %d and %d", count["module"], count["socket"], maxModules, maxSockets)
+	}
+	for subject, want := range map[string]string{"module": "cut after 4096", "socket": "cut after 16384"} {
+		if got, _ := find(facts, subject, ListName); got != want {
+			t.Errorf("%s list: %q, want %q", subject, got, want)
 		}
 	}
 }
