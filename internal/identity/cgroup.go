@@ -16,14 +16,14 @@ type cgroup struct {
 	path      string
 	unit      string
 	container *event.Container
-	tries     int // how often the runtime has been asked
+	tries     int // how often its path has been asked for; once that is known, its container
 }
 
 // containerKey is a question to a container runtime.
 type containerKey struct{ runtime, id string }
 
-// maxRuntimeTries bounds the questions about one container that no runtime knows.
-const maxRuntimeTries = 3
+// maxTries bounds the questions about a cgroup that nobody knows, and then about its container.
+const maxTries = 3
 
 // in says whether e is in the cgroup of that id, as far as the record can tell.
 func (e *entry) in(id uint64) bool { return id == 0 || e.cg != nil && e.cg.id == id }
@@ -61,7 +61,7 @@ func (t *Table) cgroupByID(id uint64) *cgroup {
 	if path, ok := t.cgroupfs.cached(id); ok {
 		t.nameCgroup(cg, path)
 	} else {
-		t.cgroupAsks.offer(id)
+		t.askPath(cg)
 	}
 	return cg
 }
@@ -95,6 +95,7 @@ func (t *Table) nameCgroup(cg *cgroup, path string) {
 	unit, container := ParseCgroup(cg.path)
 	cg.unit, cg.container = unit, container
 	cg.version++
+	cg.tries = 0
 	bytes := int64(unsafe.Sizeof(*cg)) + 48 + int64(len(path)+len(unit))
 	if container != nil {
 		bytes += int64(unsafe.Sizeof(*container)) + int64(len(container.ID))
@@ -103,8 +104,15 @@ func (t *Table) nameCgroup(cg *cgroup, path string) {
 	t.askAbout(cg)
 }
 
+func (t *Table) askPath(cg *cgroup) {
+	if cg.path == "" && cg.id != 0 && cg.tries < maxTries {
+		cg.tries++
+		t.cgroupAsks.offer(cg.id)
+	}
+}
+
 func (t *Table) askAbout(cg *cgroup) {
-	if c := cg.container; c != nil && c.Name == "" && c.Image == "" && cg.tries < maxRuntimeTries {
+	if c := cg.container; c != nil && c.Name == "" && c.Image == "" && cg.tries < maxTries {
 		cg.tries++
 		t.askRuntime.offer(containerKey{c.Runtime, c.ID})
 	}
@@ -144,11 +152,12 @@ func (t *Table) setContainer(key containerKey, c event.Container, ok bool) {
 	}
 }
 
-// askAgain repeats the questions about containers that no runtime knew yet.
+// askAgain repeats the questions that had no answer yet, or no place in a queue.
 func (t *Table) askAgain() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, cg := range t.cgroups {
+		t.askPath(cg)
 		t.askAbout(cg)
 	}
 }

@@ -114,6 +114,31 @@ func TestCgroupNamesArriveLater(t *testing.T) {
 	}
 }
 
+func TestUnansweredQuestionsAreRepeated(t *testing.T) {
+	tab := New(testConfig(t))
+	k := task(10, 101*1e9, "a")
+	k.CgroupID = 42
+	tab.Lookup(k)
+	for range 5 {
+		tab.askAgain()
+	}
+	if n := len(tab.cgroupAsks.ch); n != maxTries {
+		t.Errorf("asked %d times for a path", n)
+	}
+	tab.setCgroupPath(42, "", false)
+	tab.setCgroupPath(42, "/docker/"+idA, true)
+	for range 5 {
+		tab.askAgain()
+	}
+	if n := len(tab.askRuntime.ch); n != maxTries {
+		t.Errorf("asked %d times for a container", n)
+	}
+	tab.setContainer(<-tab.askRuntime.ch, event.Container{}, false)
+	if s := tab.Stats(); s.CgroupFailed != 1 || s.RuntimeFailed != 1 {
+		t.Errorf("got %+v", s)
+	}
+}
+
 func TestParsePasswd(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	got, err := parsePasswd(strings.NewReader("root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\n#c:x:5:5\n+nis:x:6:6\n-no:x:7:7\n" +

@@ -228,11 +228,10 @@ func (t *Table) entryFor(task Task, ask bool) *entry {
 	return e
 }
 
-// askFor has what is missing read from /proc. It asks once: what is missing then is not to be had.
+// askFor has what is missing read from /proc. It asks once: what is missing after that is not to be had.
 func (t *Table) askFor(e *entry) {
 	if e.has != hasAll && !e.asked && e.pid > 0 && e.start > 0 {
-		e.asked = true
-		t.fills.offer(processKey{e.pid, e.start})
+		e.asked = t.fills.offer(processKey{e.pid, e.start})
 	}
 }
 

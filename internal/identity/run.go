@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	passwdPause  = 3 * time.Second
-	runtimePause = 30 * time.Second
+	passwdPause = 3 * time.Second
+	askPause    = 30 * time.Second
 )
 
 // Run answers the table's questions about processes, cgroups, containers and executables until ctx ends, and then
@@ -25,7 +25,7 @@ func (t *Table) Run(ctx context.Context) {
 	})
 	wg.Go(func() { t.hashes.run(ctx, t.setDigest) })
 	wg.Go(func() { every(ctx, passwdPause, t.users.reload) })
-	wg.Go(func() { every(ctx, runtimePause, t.askAgain) })
+	wg.Go(func() { every(ctx, askPause, t.askAgain) })
 	wg.Wait()
 }
 

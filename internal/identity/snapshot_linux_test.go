@@ -77,6 +77,10 @@ func TestSnapshot(t *testing.T) {
 	if got := names(p); got != "30:nginx:/usr/sbin/nginx 1:init:/sbin/init" {
 		t.Errorf("parents: %s", got)
 	}
+	snapshot(t, tab)
+	if tab.Lookup(worker) != p {
+		t.Error("a second snapshot that tells nothing new made a new version")
+	}
 	// The parent's exact start becomes known later; the children name it by that from then on.
 	tab.Lookup(task(30, 2000*tickNS+77, ""))
 	if p = tab.Lookup(worker); p.Parents[0].StartNS != 2000*tickNS+77 || len(p.Parents) != 2 {
