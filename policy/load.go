@@ -24,7 +24,7 @@ const (
 	maxLine     = 16 << 10 // bytes
 	maxNesting  = 16       // brackets and braces within each other, and - or ? on one line
 	maxAnchors  = 1000
-	maxKeys     = 20_000  // as written; the YAML reader needs quadratic time for the keys of one map
+	maxKeys     = 10_000  // as written; the YAML reader needs quadratic time for the keys of one map
 	maxEntries  = 100_000 // keys and list items, with every alias expanded
 	maxProblems = 1000
 )
@@ -137,7 +137,7 @@ func (r *reader) document(text []byte) ast.Node {
 		r.problem(start, "split the policy", "the file is larger than %d bytes", MaxBytes)
 		return nil
 	}
-	r.lines = strings.Split(string(text), "\n")
+	r.lines = strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
 	r.checkText()
 	if len(r.problems) > 0 {
 		return nil
@@ -187,7 +187,7 @@ func (r *reader) checkText() {
 			r.problem(pos, "save the file as UTF-8", "the line is not UTF-8 text")
 			continue
 		}
-		for column, c := range []rune(strings.TrimSuffix(line, "\r")) {
+		for column, c := range []rune(line) {
 			if c < ' ' && c != '\t' || c == 0x7f {
 				pos.Column = column + 1
 				r.problem(pos, "remove it", "control character %#02x", c)

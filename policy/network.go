@@ -72,6 +72,9 @@ func parseNetwork(text string) (NetworkRule, *networkError) {
 			return rule, err
 		}
 	}
+	if peer == "*" || peer == "**" {
+		return rule, &networkError{0, "a pattern without a name", "write 0.0.0.0/0 and ::/0, or with ports [::/0]:443, for every address"}
+	}
 	if looksNumeric(peer) {
 		rule.Prefix, err = parsePrefix(peer)
 	} else {
@@ -214,7 +217,7 @@ func parseHost(text string) (string, *networkError) {
 		bad := strings.IndexFunc(label, func(c rune) bool {
 			return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_')
 		})
-		if bad >= 0 || label == "" || len(label) > 63 {
+		if bad >= 0 || label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
 			return "", &networkError{at + max(0, bad), "neither an address nor a host name", ""}
 		}
 		at += len(label) + 1

@@ -61,7 +61,11 @@ func (r *reader) pathRule(s scalar, pattern string, access Access) (PathRule, bo
 	if syntax, bad := errors.AsType[*glob.SyntaxError](err); bad {
 		// A bare name was compiled with a prefix of its own, which the file does not hold.
 		offset := syntax.Offset - max(0, len(pattern)-len(s.text))
-		r.problem(s.point(max(0, offset)), `write \ before a character that stands for itself`, "bad pattern %s: %s", quoted(s.text), syntax.Message)
+		hint := "write a path, such as /etc/hosts or /srv/**"
+		if syntax.Offset < len(pattern) && strings.IndexByte(`[]{}\`, pattern[syntax.Offset]) >= 0 {
+			hint = `write \ before a character that stands for itself`
+		}
+		r.problem(s.point(max(0, offset)), hint, "bad pattern %s: %s", quoted(s.text), syntax.Message)
 		return PathRule{}, false
 	}
 	if hint := neverMatches(pattern, g); hint != "" {

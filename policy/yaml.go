@@ -91,9 +91,7 @@ func (r *reader) entries(node ast.Node, what string) ([]entry, bool) {
 	kept := out[:0]
 	for _, e := range out {
 		if first, again := seen[e.key]; again {
-			if e.pos != first {
-				r.problem(e.pos, "merge the two", "the key %s is already at %s", quoted(e.key), printable(first.String()))
-			}
+			r.problem(e.pos, "merge the two", "the key %s is already at %s", quoted(e.key), printable(first.String()))
 			continue
 		}
 		seen[e.key] = e.pos
@@ -212,6 +210,9 @@ func (r *reader) scalar(node ast.Node, what string) (scalar, bool) {
 	default:
 		r.problem(r.place(node), "write one value, in quotes if in doubt", "%s must be text, not %s", what, kindOf(node))
 		return s, false
+	}
+	if s.pos.Line > len(r.lines) {
+		return s, true
 	}
 	column := s.pos.Column
 	if tk.Type == token.SingleQuoteType || tk.Type == token.DoubleQuoteType {

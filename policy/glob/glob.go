@@ -61,9 +61,6 @@ func (g *Glob) Prefix() int { return len(g.prefix) }
 // Literals returns how many literal bytes every match holds at least.
 func (g *Glob) Literals() int { return g.literals }
 
-// Exact returns the only string that matches, if there is only one and no alternatives were needed to say so.
-func (g *Glob) Exact() (string, bool) { return g.prefix, g.form == formExact }
-
 // Rooted reports whether the pattern can match a string that starts with /.
 func (g *Glob) Rooted() bool {
 	if g.prefix != "" {
