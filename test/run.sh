@@ -36,7 +36,8 @@ suite_lint() {
   local bin=$tools/golangci-lint-$golangci new
   if [ ! -x "$bin" ]; then
     mkdir -p "$tools" && new=$(mktemp -d "$tools/new.XXXXXX") || return 1
-    GOBIN=$new go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$golangci" && mv "$new/golangci-lint" "$bin"
+    echo "building golangci-lint $golangci, once"
+    GOBIN=$new go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$golangci" 2>"$logs/golangci" && mv "$new/golangci-lint" "$bin" || cat "$logs/golangci"
     rm -rf "$new"
   fi
   [ -x "$bin" ] && "$bin" run ./...
@@ -45,7 +46,7 @@ suite_lint() {
 objects() { git ls-files -z --cached --others --exclude-standard '*_bpfel.go' '*_bpfel.o' | xargs -0r sha256sum | sort -k 2; }
 
 suite_generate() {
-  need clang-$clang=clang-$clang llvm-strip-$clang=llvm-$clang /usr/include/bpf/bpf_helpers.h=libbpf-dev && go generate ./...
+  need "clang-$clang=clang-$clang" "llvm-strip-$clang=llvm-$clang" /usr/include/bpf/bpf_helpers.h=libbpf-dev && go generate ./...
 }
 
 suite_generated() {

@@ -9,7 +9,7 @@ cache=${STOCKADE_VM_CACHE:-/var/cache/stockade-vm}/v1 # v1: the layout; a change
 die() { echo "vm setup: $*" >&2; exit 1; }
 
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || die "the VM tests need Debian on amd64"
-series=("${@:-6.1}"); [ $# -gt 0 ] || series=(6.1 6.12 newest)
+[ $# -gt 0 ] || set -- 6.1 6.12 newest
 mirror=${STOCKADE_VM_MIRROR:-$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list /etc/apt/sources.list 2>/dev/null |
   sed 's/#.*//' | grep -oE '[a-z+]+:/[^] ]*/debian/?( |$)' | head -1 | tr -d ' ' || true)}
 [ -n "$mirror" ] || die "no Debian mirror in /etc/apt; name one in STOCKADE_VM_MIRROR"
@@ -32,12 +32,12 @@ apt_of() {
   mkdir -p "$d/lists/partial" "$d/archives/partial"
   : >"$d/status"
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" >"$d/sources.list"
-  apt-get "${apt[@]}" update || die "cannot fetch the package lists of $1 from $mirror"
+  apt-get "${apt[@]}" update || { echo "vm setup: cannot fetch the package lists of $1 from $mirror" >&2; return 1; }
   touch "$d/ready"
 }
 
 # unpack DIR: every package in the current folder, without running their scripts.
-unpack() { for deb in *.deb; do dpkg-deb -x "$deb" "$1"; done; }
+unpack() { for deb in *.deb; do dpkg-deb -x "$deb" "$1" || return 1; done; }
 
 # The emulator is Debian 13's: the 7.2 of Debian 12 sets flags wrongly after cmpxchg16b and crashes 6.12 guests.
 tools() {
@@ -79,8 +79,12 @@ kernel() {
     *) die "unknown kernel series $series: 6.1, 6.12 or newest" ;;
   esac
   [ -z "$(find -H "$cache/$series" -maxdepth 0 \( ! -name newest -o -mmin -1440 \) 2>/dev/null)" ] || return 0
-  apt_of "$suite"
-  version=$(apt-cache "${apt[@]}" search --names-only "^linux-image-$want[.].*-cloud-amd64$" | awk '{sub("linux-image-", ""); print $1}' | sort -V | tail -1)
+  if ! apt_of "$suite"; then
+    [ -e "$cache/$series/version" ] || exit 1
+    echo "vm setup: going on with the cached $(cat "$cache/$series/version")" >&2
+    return 0
+  fi
+  version=$(apt-cache "${apt[@]}" search --names-only "^linux-image-${want}[.].*-cloud-amd64$" | awk '{sub("linux-image-", ""); print $1}' | sort -V | tail -1)
   [ -n "$version" ] || die "no cloud kernel $series in $suite"
   d=$new/$version
   if [ ! -e "$cache/kernels/$version" ]; then
@@ -104,17 +108,18 @@ build() {
   [ ! -d "$d/usr/lib/modules" ] || mv "$d/usr/lib/modules" "$d/lib/"
   find "$d/lib/modules" -name '*.ko.xz' -print0 | xargs -0r "$cache/tools/busybox" unxz
   modutil depmod -b "$d" "$version"
-  for module in $(for m in virtio_pci virtio_console virtiofs overlay; do
-    modutil modprobe -d "$d" -S "$version" --show-depends $m | awk '/^insmod/ {print $2}'; done | awk '!seen[$0]++'); do
+  for module in virtio_pci virtio_console virtiofs overlay; do
+    modutil modprobe -d "$d" -S "$version" --show-depends $module
+  done >"$d/depends"
+  for module in $(awk '/^insmod/ && !seen[$2]++ {print $2}' "$d/depends"); do
     cp "$module" "$fs/modules/$n-${module##*/}"
     n=$((n + 1))
   done
-  [ $n -gt 100 ] || die "kernel $version has no modules to boot with"
   cp "$cache/tools/busybox" "$fs/bin/busybox"
   (cd "$fs" && find . | "$cache/tools/busybox" cpio -o -H newc 2>/dev/null | gzip -1) >"$d/initrd"
   mv "$d"/boot/vmlinuz-* "$d/vmlinuz" 2>/dev/null || cp "$d/lib/modules/$version/vmlinuz" "$d/vmlinuz"
   echo "$version" >"$d/version"
-  rm -rf "$fs" "$d"/{debs,boot,usr}
+  rm -rf "$fs" "$d"/{debs,boot,usr,depends}
 }
 
 # modutil NAME ARGUMENT...: kmod goes by the name it is called with.
@@ -124,7 +129,7 @@ modutil() {
 }
 
 tools
-for s in "${series[@]}"; do kernel "$s"; done
+for series; do kernel "$series"; done
 find "$cache/kernels" -mindepth 1 -maxdepth 1 -mtime +2 | while read -r old; do # superseded, and no longer in use by a running guest
   find "$cache" -maxdepth 1 -type l -printf '%l\n' | grep -qxF "kernels/${old##*/}" || rm -rf "$old"
 done
