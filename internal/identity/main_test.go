@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"runtime"
@@ -12,6 +13,9 @@ import (
 func TestMain(m *testing.M) {
 	goroutines, files := runtime.NumGoroutine(), openFiles()
 	code := m.Run()
+	if f := flag.Lookup("test.fuzz"); f.Value.String() != "" {
+		os.Exit(code) // the fuzzer keeps goroutines of its own
+	}
 	deadline := time.Now().Add(10 * time.Second)
 	for runtime.NumGoroutine() > goroutines && time.Now().Before(deadline) {
 		runtime.Gosched()

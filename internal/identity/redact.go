@@ -47,10 +47,15 @@ type redaction struct {
 }
 
 func (r *Redactor) argument(a string, s *redaction, shell bool) string {
-	if s.next == noValue && strings.ContainsAny(a, " \t\n") {
-		return r.words(r.text(a, !shell))
+	if s.next != noValue || !strings.ContainsAny(a, " \t\n") {
+		return r.word(a, s)
 	}
-	return r.word(a, s)
+	if strings.HasPrefix(a, "-") {
+		if clean := r.word(a, s); clean != a {
+			return clean // an option whose value has blanks
+		}
+	}
+	return r.words(r.text(a, !shell))
 }
 
 // words redacts a command line within one argument, word by word.
@@ -108,10 +113,6 @@ func (r *Redactor) word(a string, s *redaction) string {
 	if form != noValue {
 		return form.redact(a)
 	}
-	if !strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "/p:") {
-		s.enter(a)
-		return r.text(a, true)
-	}
 	if s.tool != nil {
 		for _, f := range s.tool.flags {
 			switch {
@@ -122,6 +123,10 @@ func (r *Redactor) word(a string, s *redaction) string {
 				return f.name + f.form.redact(a[len(f.name):])
 			}
 		}
+	}
+	if !strings.HasPrefix(a, "-") {
+		s.enter(a)
+		return r.text(a, true)
 	}
 	name := strings.TrimLeft(a, "-")
 	if !strings.ContainsAny(name, "=:") && r.isSecretOption(a, name) {

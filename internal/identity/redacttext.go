@@ -130,11 +130,11 @@ func isKeyByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.'
 }
 
-// keyBefore returns the name that ends before i, where a quote and blanks may stand between, and its start.
+// keyBefore returns the name that ends before i, where quotes, blanks and an index's bracket may stand between, and its start.
 // A name that follows a slash is part of a path.
 func keyBefore(s string, from, i int) (key string, start int) {
 	end := i
-	for end > from && (s[end-1] == ' ' || s[end-1] == '"' || s[end-1] == '\'' || s[end-1] == '\\') {
+	for end > from && (s[end-1] == ' ' || s[end-1] == '"' || s[end-1] == '\'' || s[end-1] == '\\' || s[end-1] == ']') {
 		end--
 	}
 	for start = end; start > from && isKeyByte(s[start-1]); start-- {

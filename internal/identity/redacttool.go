@@ -50,6 +50,7 @@ func toolTable() map[string]*tool {
 		}}},
 		{"zip unzip ipmitool sqlcmd bcp", tool{flags: []toolFlag{{"-P", wholeValue, true}}}},
 		{"snmpget snmpwalk snmpset", tool{flags: []toolFlag{{"-A", wholeValue, false}, {"-X", wholeValue, false}, {"-c", wholeValue, false}}}},
+		{"aws", tool{flags: []toolFlag{{"aws_secret_access_key", wholeValue, false}, {"aws_session_token", wholeValue, false}}}},
 		{"xfreerdp xfreerdp3", tool{flags: []toolFlag{{"/p:", wholeValue, true}}}},
 		{"docker podman nerdctl buildah skopeo helm az oc", tool{login: &tool{flags: secretP}}},
 	}
