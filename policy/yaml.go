@@ -35,7 +35,7 @@ type entry struct {
 func (r *reader) spend(pos Position) (ok bool) {
 	r.budget--
 	if r.budget == -1 {
-		r.problem(pos, "use fewer aliases", "the policy expands to more than %d keys and list items", maxEntries)
+		r.problem(pos, "write fewer items, or repeat fewer by aliases", "the policy expands to more than %d keys and list items", maxEntries)
 	}
 	return r.budget >= 0
 }
@@ -113,11 +113,8 @@ func (r *reader) ownEntries(node ast.Node, what string, depth int) ([]entry, boo
 	}
 	var own, merged []entry
 	for _, v := range values {
-		keyToken := v.Key.GetToken()
-		if key, ok := v.Key.(*ast.MappingKeyNode); ok && key.Value != nil {
-			keyToken = key.Value.GetToken()
-		}
-		pos := r.at(keyToken)
+		key, ok := keyToken(v.Key)
+		pos := r.at(key)
 		if !r.spend(pos) {
 			return nil, false
 		}
@@ -125,17 +122,28 @@ func (r *reader) ownEntries(node ast.Node, what string, depth int) ([]entry, boo
 			merged = append(merged, r.merge(v.Value, what, depth+1)...)
 			continue
 		}
-		if _, ok := v.Key.(ast.ScalarNode); !ok {
-			if _, ok := v.Key.(*ast.MappingKeyNode); !ok {
-				r.problem(pos, "write a plain word and a colon", "a key of %s must be text", what)
-				continue
-			}
+		if !ok {
+			r.problem(pos, "write a plain word and a colon", "a key of %s must be text", what)
+			continue
 		}
 		if value := r.resolve(v.Value); value != nil {
-			own = append(own, entry{key: keyToken.Value, pos: pos, value: value})
+			own = append(own, entry{key: key.Value, pos: pos, value: value})
 		}
 	}
 	return append(own, without(merged, own)...), true
+}
+
+// keyToken returns the token of a key, also of one behind a question mark; ok is false if the key is not plain text.
+func keyToken(key ast.Node) (tk *token.Token, ok bool) {
+	if marked, is := key.(*ast.MappingKeyNode); is && marked.Value != nil {
+		key = marked.Value
+	}
+	switch key.(type) {
+	case *ast.AliasNode, *ast.AnchorNode, *ast.TagNode:
+		return key.GetToken(), false
+	}
+	_, ok = key.(ast.ScalarNode)
+	return key.GetToken(), ok
 }
 
 // merge returns the entries of what << names: a map or a list of maps, of which earlier ones win.
