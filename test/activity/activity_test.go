@@ -24,6 +24,8 @@ type activity struct {
 	do func(dir string) (facts, error)
 	// want lists partial events: each must be seen exactly once, comparing the fields that are set here.
 	want func(dir string, f facts) []event.Event
+	// none lists partial events that must not be seen at all; nil: none.
+	none func(dir string, f facts) []event.Event
 	// skip says why this host cannot do it, if so; it must not depend on the guard.
 	skip func() string
 }
@@ -31,7 +33,7 @@ type activity struct {
 // activities lists them all, by family.
 func activities() []activity {
 	var all []activity
-	for _, family := range [][]activity{processActivities()} {
+	for _, family := range [][]activity{processActivities(), fileActivities()} {
 		all = append(all, family...)
 	}
 	return all

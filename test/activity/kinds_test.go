@@ -6,11 +6,12 @@ import (
 
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/kernel"
+	"github.com/stockade-security/stockade/internal/sensor/file"
 	"github.com/stockade-security/stockade/internal/sensor/process"
 )
 
 func sensors() []*kernel.Sensor {
-	return []*kernel.Sensor{process.New()}
+	return []*kernel.Sensor{process.New(), file.New()}
 }
 
 // elsewhere names the tests of the kinds that user space makes.
@@ -29,13 +30,19 @@ func TestActivities(t *testing.T) {
 			}
 			o := observe(t, a, sensors())
 			for _, want := range a.want(o.dir, o.facts) {
-				expectOnce(t, o.events, a.kind, want)
+				expect(t, o.events, a.kind, want, 1)
+			}
+			if a.none == nil {
+				return
+			}
+			for _, unwanted := range a.none(o.dir, o.facts) {
+				expect(t, o.events, a.kind, unwanted, 0)
 			}
 		})
 	}
 }
 
-func expectOnce(t *testing.T, events []event.Event, kind event.Kind, want event.Event) {
+func expect(t *testing.T, events []event.Event, kind event.Kind, want event.Event, times int) {
 	t.Helper()
 	if want.Kind == "" {
 		want.Kind = kind
@@ -47,10 +54,10 @@ func expectOnce(t *testing.T, events []event.Event, kind event.Kind, want event.
 			n++
 		}
 	}
-	if n == 1 {
+	if n == times {
 		return
 	}
-	t.Errorf("seen %d times instead of once: %s", n, text(want))
+	t.Errorf("seen %d times instead of %d: %s", n, times, text(want))
 	for _, e := range events {
 		if e.Kind == want.Kind {
 			t.Logf("there was: %s", text(e))

@@ -155,13 +155,14 @@ func collect(t *testing.T, k *kernel.Kernel, done <-chan error) []event.Event {
 	var events []event.Event
 	ended := false
 	deadline := time.Now().Add(60 * time.Second)
-	err := k.Read(func(r *kernel.Record) error {
+	each := func(r *kernel.Record) error {
 		e, err := pipe.Record(r)
 		if err == nil {
 			events = append(events, *e)
 		}
 		return err
-	}, func() error {
+	}
+	err := k.Read(each, func() error {
 		select {
 		case err := <-done:
 			ended = true
@@ -172,6 +173,9 @@ func collect(t *testing.T, k *kernel.Kernel, done <-chan error) []event.Event {
 		default:
 		}
 		if ended {
+			if err := k.Drain(each); err != nil {
+				return err
+			}
 			return errDone
 		}
 		if time.Now().After(deadline) {
