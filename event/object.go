@@ -44,6 +44,8 @@ type Flow struct {
 	DestinationPort uint16 `json:"dst_port,omitempty"`
 	// Path is a UNIX socket's name; an abstract one starts with @.
 	Path string `json:"path,omitempty"`
+	// IPProtocol is the number that a raw socket was opened for.
+	IPProtocol uint8 `json:"ip_protocol,omitempty"`
 	// Interface is the index that a packet socket is bound to; 0: all.
 	Interface uint32 `json:"interface,omitempty"`
 	// DurationNS is how long a connect took; 0 where the mechanism cannot tell.

@@ -108,7 +108,8 @@ func (k *Kernel) expand(h *Hook, p *ebpf.ProgramSpec, rung Rung) []copied {
 		for _, prefix := range []string{"__x64_sys_", "__ia32_sys_", "__ia32_compat_sys_"} {
 			one := p.Copy()
 			one.AttachType, one.AttachTo = ebpf.AttachTraceFExit, prefix+c.Name
-			if prefix != "__x64_sys_" && k.missing(one) != "" {
+			native := prefix == "__x64_sys_"
+			if native && c.Native < 0 || !native && k.missing(one) != "" {
 				continue // built without 32-bit calls, or this one has no such entry
 			}
 			out = append(out, copied{plan{name: p.Name + "/" + one.AttachTo, target: "fexit/" + one.AttachTo, hook: h, syscall: c}, one})
