@@ -32,7 +32,7 @@ apt_of() {
   mkdir -p "$d/lists/partial" "$d/archives/partial"
   : >"$d/status"
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" >"$d/sources.list"
-  apt-get "${apt[@]}" update || { echo "vm setup: cannot fetch the package lists of $1 from $mirror" >&2; return 1; }
+  apt-get "${apt[@]}" -o APT::Update::Error-Mode=any update || { echo "vm setup: cannot fetch the package lists of $1 from $mirror" >&2; return 1; }
   touch "$d/ready"
 }
 
