@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -131,7 +132,7 @@ func arguments(names ...string) cobra.PositionalArgs {
 
 // badUsage makes err one of usage, with a hint unless it has one.
 func badUsage(c *cobra.Command, err error) error {
-	if _, ok := err.(hinter); !ok {
+	if h := hinter(nil); !errors.As(err, &h) {
 		err = &hinted{err, "see `" + helpCall(c) + "`"}
 	}
 	return &codeError{code: exitUsage, err: err}

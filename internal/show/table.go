@@ -16,8 +16,10 @@ const (
 	processWidth = 22
 	userWidth    = 10
 	whereWidth   = 20
+	// A terminal narrower than this shows neither user nor place, so that the detail has room.
+	narrow = 110
 	// minDetail is what the detail keeps of the narrowest terminal.
-	minDetail = 32
+	minDetail = 24
 )
 
 const (
@@ -71,16 +73,22 @@ func (t *table) Write(e *event.Event) error {
 
 func (t *table) title() {
 	t.color(colorDim)
-	for _, c := range []struct {
+	columns := []struct {
 		name  string
 		width int
-	}{{"TIME", 12}, {"KIND", kindWidth}, {"PROCESS", processWidth}, {"USER", userWidth}, {"WHERE", whereWidth}} {
+	}{{"TIME", 12}, {"KIND", kindWidth}, {"PROCESS", processWidth}, {"USER", userWidth}, {"WHERE", whereWidth}}
+	if t.isNarrow() {
+		columns = columns[:3]
+	}
+	for _, c := range columns {
 		t.column(c.width, func() { t.line.buf = append(t.line.buf, c.name...) })
 	}
 	t.line.buf = append(t.line.buf, "DETAIL"...)
 	t.color(colorReset)
 	t.line.buf = append(t.line.buf, '\n')
 }
+
+func (t *table) isNarrow() bool { return t.opts.Width > 0 && t.opts.Width < narrow }
 
 func (t *table) process(p *event.Process) {
 	l := &t.line
@@ -91,6 +99,9 @@ func (t *table) process(p *event.Process) {
 			l.buf = append(l.buf, '-')
 		}
 	})
+	if t.isNarrow() {
+		return
+	}
 	t.column(userWidth, func() {
 		switch {
 		case p == nil:

@@ -27,18 +27,19 @@ func TestEveryKindHasADetail(t *testing.T) {
 }
 
 func TestTableFitsTheTerminal(t *testing.T) {
-	const width = 180
 	long := &event.Process{Ref: event.Ref{PID: 1, Name: "sh"}, Argv: []string{"sh", strings.Repeat("é ", 4000)}}
 	violation := event.Violation{Severity: event.SeverityLow, Action: event.ActionAlerted, Rule: "policy.yaml:3"}
 	e := &event.Event{Time: noon, Kind: event.KindExec, Process: long, Exec: &event.Exec{File: event.File{Path: "/bin/sh"}}, Violations: []event.Violation{violation}}
-	lines := strings.Split(render(t, Table, Options{Width: width}, []*event.Event{e}), "\n")
-	if n := utf8.RuneCountInString(lines[1]); n != width {
-		t.Errorf("the line is %d wide, want %d:\n%s", n, width, lines[1])
+	for _, width := range []int{200, 160, 109} {
+		lines := strings.Split(render(t, Table, Options{Width: width}, []*event.Event{e}), "\n")
+		if n := utf8.RuneCountInString(lines[1]); n != width {
+			t.Errorf("the line is %d wide, want %d:\n%s", n, width, lines[1])
+		}
+		if !strings.HasSuffix(lines[1], "…  ! LOW alerted by policy.yaml:3") {
+			t.Errorf("the violation is out of sight:\n%s", lines[1])
+		}
 	}
-	if !strings.HasSuffix(lines[1], "…  ! LOW alerted by policy.yaml:3") {
-		t.Errorf("the violation is out of sight:\n%s", lines[1])
-	}
-	if lines = strings.Split(render(t, Table, Options{Width: 20}, []*event.Event{e}), "\n"); !strings.Contains(lines[1], "/bin/sh ") {
+	if lines := strings.Split(render(t, Table, Options{Width: 20}, []*event.Event{e}), "\n"); !strings.Contains(lines[1], "/bin/sh ") {
 		t.Errorf("a narrow terminal hides the detail:\n%s", lines[1])
 	}
 }
