@@ -5,13 +5,14 @@
 #   lint       golangci-lint with .golangci.yml, gofumpt included        vm-6.1, vm-6.12   kernel tests in guests: gating
 #   generated  the BPF objects rebuilt with the pinned clang, equal      vm-newest         the same on the newest kernel: reporting only
 #   unit       all packages that need no kernel feature, with -race      generate          not in the tier: rebuild the BPF objects
-#   native     kernel tests on this kernel, as root                      soak              not in the tier: the full counts, TestSoak*
-#   cross      the builds for darwin and windows                         bench             not in the tier: all benchmarks
+#   user       everything without privilege, as nobody                   soak              not in the tier: the full counts, TestSoak*
+#   native     kernel tests on this kernel, as root                      bench             not in the tier: all benchmarks
+#   cross      the builds for darwin and windows
 set -uo pipefail
 
 golangci=v2.15.0 # built from source once: 2 minutes
 clang=19         # the objects in git are what Debian 12's build of it makes
-tier=(lint generated unit native cross vm-6.1 vm-6.12 vm-newest)
+tier=(lint generated unit user native cross vm-6.1 vm-6.12 vm-newest)
 
 cd "$(dirname "$(realpath "$0")")/.." || exit 1
 tools=${STOCKADE_TOOLS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/stockade}
@@ -61,6 +62,19 @@ suite_generated() {
 suite_unit() {
   need gcc=gcc /usr/include/stdlib.h=libc6-dev || return 1 # the race detector needs cgo
   go list ./... | grep -vxF -f <(go list "${kernel[@]}") | CGO_ENABLED=1 xargs go test -race -json >"$logs/unit.json"
+}
+
+# As root, this gives up all privilege for the tests; nobody has no home, and reads the checkout from inside wherever it lies.
+suite_user() {
+  [ "$(id -u)" = 0 ] || { go test -json ./... >"$logs/user.json"; return; }
+  local dir=$logs/user package folder name status=0
+  mkdir "$dir" && mkdir -m 1777 "$dir/tmp" && test/binaries.sh "$dir" ./... && chmod 755 "$logs" "$dir" || return 1
+  while read -r package folder name; do
+    (cd "$folder" && TMPDIR=$dir/tmp HOME=$dir/tmp setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs \
+      "$dir/$name.test" -test.v=test2json -test.paniconexit0 -test.timeout=10m 2>&1) >"$dir/out" </dev/null || status=1
+    test/tojson.sh "$package" "$dir/out"
+  done <"$dir/packages" >"$logs/user.json"
+  return "$status"
 }
 
 suite_native() { root && go test -count=1 -p 1 -json "${kernel[@]}" >"$logs/native.json"; }

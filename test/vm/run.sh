@@ -28,12 +28,20 @@ trap 'exit 130' INT HUP
 # The initramfs is the cached one with the modules, and init from this folder.
 (cd "$here" && echo init | "$tools/busybox" cpio -o -H newc 2>/dev/null) | cat - "$kernel/initrd" >"$tmp/initrd"
 
+# virtiofsd holds a descriptor for each file the guest knows, unless the kernel gives it handles: for that it must see the mount
+# of the root, which a chroot hides.
+handles=never
+! awk '$5 == "/" {found = 1} END {exit !found}' /proc/self/mountinfo || handles=prefer
+ulimit -n "$(ulimit -Hn)"
+
 # serve TAG FOLDER ARGUMENT...: export a folder to the guest. Submounts must look like part of it, or overlayfs refuses them.
 serve() {
   "$tools/virtiofsd" --socket-path="$tmp/$1.sock" --shared-dir="$2" --sandbox=chroot --rlimit-nofile=0 --no-announce-submounts \
-    --inode-file-handles=prefer --log-level=warn "${@:3}" >"$tmp/$1.log" 2>&1 8<&- &
+    --inode-file-handles=$handles --log-level=warn "${@:3}" >"$tmp/$1.log" 2>&1 7<&- 8<&- &
   pids+=($!)
 }
+mkfifo "$tmp/output"
+exec 7<>"$tmp/output" # until the emulator ends: cat waits for a writer even if the emulator never gets to be one
 serve root / --readonly --cache=always
 serve share "$share" --cache=auto
 for _ in {1..100}; do
@@ -42,8 +50,7 @@ for _ in {1..100}; do
 done
 [ -S "$tmp/root.sock" ] && [ -S "$tmp/share.sock" ] || { cat "$tmp"/*.log >&2; die "virtiofsd does not start"; }
 
-mkfifo "$tmp/output" # qemu cannot write to every kind of standard output itself
-cat "$tmp/output" &
+cat "$tmp/output" 7<&- 8<&- & # qemu itself cannot write to every kind of standard output
 pids+=($!)
 timeout -k 5 "$limit" "$tools/qemu" -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
   -object memory-backend-memfd,id=mem,size="$memory",share=on -numa node,memdev=mem \
@@ -52,10 +59,11 @@ timeout -k 5 "$limit" "$tools/qemu" -accel tcg,thread=multi -cpu max -smp 2 -m "
   -device virtio-serial-pci -chardev file,id=output,append=on,path="$tmp/output" -device virtserialport,chardev=output,nr=1 \
   -chardev file,id=status,path="$tmp/status" -device virtserialport,chardev=status,nr=2 -serial file:"$tmp/console" \
   -kernel "$kernel/vmlinuz" -initrd "$tmp/initrd" \
-  -append "console=ttyS0 quiet panic=-1 oops=panic mitigations=off host=$kernel ${STOCKADE_VM_APPEND:-}" </dev/null 2>"$tmp/qemu.log" 8<&- &
+  -append "console=ttyS0 quiet panic=-1 oops=panic mitigations=off host=$kernel ${STOCKADE_VM_APPEND:-}" </dev/null 2>"$tmp/qemu.log" 7<&- 8<&- &
 pids+=($!)
 status=0
 wait $! || status=$?
+exec 7<&-
 wait "${pids[2]}" || true
 pids=("${pids[@]:0:2}")
 

@@ -11,17 +11,13 @@ log=$(realpath -m "${2:-$share/log}")
 cd "$here/../.."
 mapfile -t packages <"$here/packages" # every package of these trees that has tests
 
-export CGO_ENABLED=0
-go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}' "${packages[@]}" | grep . >"$share/packages"
-while read -r package _; do
-  go test -c -o "$share/$(tr / _ <<<"$package").test" "$package"
-done <"$share/packages"
+CGO_ENABLED=0 test/binaries.sh "$share" "${packages[@]}"
 
 cat >"$share/cmd.sh" <<'GUEST'
 failed=0
-while read -r package dir; do
-  name=/run/share/$(tr / _ <<<"$package") start=$SECONDS verdict=pass
-  cd "$dir" && "$name.test" -test.v=test2json -test.paniconexit0 -test.timeout=10m >"$name.out" 2>&1 || verdict=FAIL failed=1
+while read -r package folder name; do
+  name=/run/share/$name start=$SECONDS verdict=pass
+  cd "$folder" && "$name.test" -test.v=test2json -test.paniconexit0 -test.timeout=10m >"$name.out" 2>&1 || verdict=FAIL failed=1
   printf '  %-4s %4d s  %s\n' $verdict $((SECONDS - start)) "$package"
 done </run/share/packages
 exit $failed
@@ -29,10 +25,8 @@ GUEST
 
 status=0
 STOCKADE_VM_TIMEOUT=${STOCKADE_VM_TIMEOUT:-900} "$here/run.sh" "$1" "$share" || status=$?
-while read -r package _; do
-  out=$share/$(tr / _ <<<"$package").out
-  if [ ! -e "$out" ]; then echo "vm: $package did not run" >"$out" status=1; fi
-  go tool test2json -t -p "$package" <"$out"
+while read -r package _ name; do
+  test/tojson.sh "$package" "$share/$name.out"
 done <"$share/packages" >"$log"
 [ $# -ge 2 ] || go run ./test/report "$log"
 exit $status
