@@ -67,8 +67,8 @@ exec 7<&-
 wait "${pids[2]}" || true
 pids=("${pids[@]:0:2}")
 
-grep -aE 'BUG:|WARNING:|Oops|INFO: task|Call Trace' "$tmp/console" | sed 's/^/vm console: /' >&2 || true
+grep -aE 'BUG:|WARNING:|Oops|INFO: task|Call Trace' "$tmp/console" 2>/dev/null | sed 's/^/vm console: /' >&2 || true
 grep -qxE '[0-9]+' "$tmp/status" 2>/dev/null && exit "$(head -1 "$tmp/status")"
-tail -n 40 "$tmp"/*.log "$tmp/console" >&2 || true
+tail -n 40 "$tmp"/*.log "$tmp/console" 1>&2 2>/dev/null || true
 [ $status != 124 ] || { echo "vm: kernel $(cat "$kernel/version") was not done after $limit s" >&2; exit 124; }
 die "kernel $(cat "$kernel/version") ended without a status (emulator: $status)"

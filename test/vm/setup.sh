@@ -22,10 +22,10 @@ new=$(mktemp -d "$cache/new.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 
 # apt_of SUITE: set apt[] so that apt knows only this suite and no installed package: the machine's own state is
-# neither used nor changed, and "install" resolves the whole closure.
+# neither used nor changed, and "install" resolves the whole closure. Signatures count; a mirror that lags behind sid's date will do.
 apt_of() {
   local d=$new/apt-$1
-  apt=(-qq -o APT::Sandbox::User=root -o APT::Install-Recommends=false -o Acquire::Retries=3
+  apt=(-qq -o APT::Sandbox::User=root -o APT::Install-Recommends=false -o Acquire::Retries=3 -o Acquire::Check-Valid-Until=false
     -o Dir::Etc::sourcelist="$d/sources.list" -o Dir::Etc::sourceparts=/dev/null -o Dir::Etc::preferencesparts=/dev/null
     -o Dir::State="$d" -o Dir::State::status="$d/status" -o Dir::Cache="$d")
   [ ! -e "$d/ready" ] || return 0
