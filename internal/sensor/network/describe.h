@@ -5,12 +5,11 @@
 #include "path.h"
 #include "network.h"
 
-/* The socket behind a file, or NULL: sockets are the only files of their type. */
+/* The socket behind a file, or NULL. A socket's file points to it, and it to its file; nothing else has such a pair. */
 static __always_inline struct socket *socket_of(struct file *file)
 {
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return 0;
-	return BPF_CORE_READ(file, private_data);
+	struct socket *sock = file ? BPF_CORE_READ(file, private_data) : 0;
+	return sock && BPF_CORE_READ(sock, file) == file ? sock : 0;
 }
 
 static __always_inline int is_inet(__u16 family)
@@ -24,18 +23,24 @@ static __always_inline int is_known(__u16 family)
 	return is_inet(family) || family == AF_UNIX || family == AF_PACKET;
 }
 
-static __always_inline void flow_of(struct flow *f, struct sock *sk)
+/* trusted is a constant: see SOCK_FIELD. */
+static __always_inline void flow_from(struct flow *f, struct sock *sk, int trusted)
 {
-	f->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	f->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	f->type = BPF_CORE_READ(sk, sk_type);
-	f->protocol = BPF_CORE_READ(sk, sk_protocol);
+	f->cookie = SOCK_FIELD(sk, trusted, __sk_common.skc_cookie.counter);
+	f->family = SOCK_FIELD(sk, trusted, __sk_common.skc_family);
+	f->type = SOCK_FIELD(sk, trusted, sk_type);
+	f->protocol = SOCK_FIELD(sk, trusted, sk_protocol);
 	if (is_inet(f->family))
-		endpoints_of(sk, f->family, f->type, &f->src, &f->dst);
+		endpoints_of(sk, trusted, f->family, f->type, &f->src, &f->dst);
 	else if (f->family == AF_PACKET && bpf_core_type_exists(struct packet_sock))
 		f->interface = BPF_CORE_READ((struct packet_sock *)sk, ifindex);
 	if (f->protocol == IPPROTO_TCP && bpf_core_field_exists(struct tcp_sock, is_mptcp) && BPF_CORE_READ((struct tcp_sock *)sk, is_mptcp))
 		f->protocol = IPPROTO_MPTCP;
+}
+
+static __always_inline void flow_of(struct flow *f, struct sock *sk)
+{
+	flow_from(f, sk, 0);
 }
 
 /* A name as it stands in sun_path: an abstract one begins with a NUL, another ends at one. */

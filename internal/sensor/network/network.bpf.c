@@ -71,7 +71,7 @@ SEC("tp_btf/inet_sock_set_state") int BPF_PROG(network_state, struct sock *sk, i
 		return 0;
 	if (to == TCP_ESTABLISHED) {
 		tcp_connected(w, sk, 0);
-		flow_of(&w->flow, sk);
+		flow_from(&w->flow, sk, 1);
 		w->flow.established = 1;
 		w->record.time_ns = bpf_ktime_get_boot_ns();
 		return 0;
@@ -128,8 +128,10 @@ static __always_inline int bound(enum kind kind, struct socket *sock, long ret)
 		return 0;
 	struct flow *f = emit_body(s);
 	flow_of(f, sk);
-	if (kind == KIND_LISTEN)
-		f->backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
+	if (kind == KIND_LISTEN) {
+		struct sock *tcp = is_inet(f->family) ? tcp_of(sk, f->protocol) : 0;
+		f->backlog = BPF_CORE_READ(tcp ? tcp : sk, sk_max_ack_backlog);
+	}
 	if (f->family == AF_UNIX)
 		unix_text(s, sk);
 	emit_end(s);
