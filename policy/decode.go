@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/stockade-security/stockade/internal/syscalls"
 )
 
 // policy reads the root of the document. What it returns is only good if there were no problems.
@@ -176,7 +178,7 @@ func (r *reader) syscallRule(node ast.Node) (NameRule, bool) {
 		return NameRule{}, false
 	}
 	if r.syscalls == nil {
-		r.syscalls = strings.Fields(syscallList)
+		r.syscalls = syscalls.Names()
 	}
 	return r.nameRule(node, "system call", r.syscalls, "man 2 syscalls lists the names")
 }

@@ -70,7 +70,7 @@ type reader struct {
 	anchors  map[string]ast.Node
 	// budget is how many more keys and items may be visited.
 	budget int
-	// syscalls is split from syscallList when it is first needed.
+	// syscalls are the known names, listed when they are first needed.
 	syscalls []string
 }
 
