@@ -79,8 +79,11 @@ type Memory struct {
 // Call is a system call that matters by itself: the detail of KindKexec, KindSettime, KindPrctl, KindKeyring,
 // KindIOUring, KindXfrm, KindIPC and KindSyscall.
 type Call struct {
-	// Syscall is its name, as in the kernel's table.
+	// Syscall is its name, as in the kernel's table; its number where the table has no name for it.
 	Syscall string `json:"syscall"`
+	// ABI is i386 for a call through the table of 32-bit programs, which 64-bit ones can use as well; empty: x86-64's own.
+	// Of the kinds only KindSyscall tells.
+	ABI string `json:"abi,omitempty"`
 	// Operation names what it was asked for, such as PR_SET_DUMPABLE.
 	Operation string `json:"operation,omitempty"`
 	// Argument is the value that matters, as text.
