@@ -54,7 +54,7 @@ func decode(r *kernel.Record, e *event.Event) error {
 	e.Flow = f
 	switch r.Kind {
 	case event.KindSend:
-		if b.Count > 0 {
+		if b.Count > 1 {
 			e.Count = b.Count
 			e.Until = e.Time.Add(time.Duration(b.LastNs - r.TimeNS))
 		}
