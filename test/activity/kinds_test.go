@@ -7,11 +7,12 @@ import (
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/kernel"
 	"github.com/stockade-security/stockade/internal/sensor/file"
+	"github.com/stockade-security/stockade/internal/sensor/network"
 	"github.com/stockade-security/stockade/internal/sensor/process"
 )
 
 func sensors() []*kernel.Sensor {
-	return []*kernel.Sensor{process.New(), file.New()}
+	return []*kernel.Sensor{process.New(), file.New(), network.New()}
 }
 
 // elsewhere names the tests of the kinds that user space makes.
