@@ -6,13 +6,17 @@ import (
 	"strings"
 
 	"github.com/stockade-security/stockade/internal/kernel"
+	"github.com/stockade-security/stockade/internal/sensor/library"
 	"github.com/stockade-security/stockade/internal/sensor/process"
+	"github.com/stockade-security/stockade/internal/sensor/syscall"
 )
 
 // sensors lists every sensor there is. The process sensor comes first: the process table lives on it.
 func sensors() []*kernel.Sensor {
 	return []*kernel.Sensor{
 		process.New(),
+		library.New(),
+		syscall.New(),
 	}
 }
 
@@ -24,11 +28,11 @@ func sensorNames() []string {
 	return names
 }
 
-// pick returns the named sensors, all for none, and always the process sensor.
+// pick returns the named sensors, for none all but those on request, and always the process sensor.
 func pick(names []string) ([]*kernel.Sensor, error) {
 	all := sensors()
 	if len(names) == 0 {
-		return all, nil
+		return slices.DeleteFunc(all, func(s *kernel.Sensor) bool { return s.OnRequest }), nil
 	}
 	for _, name := range names {
 		if !slices.Contains(sensorNames(), name) {

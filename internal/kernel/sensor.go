@@ -25,6 +25,8 @@ const (
 type Sensor struct {
 	// Name is what --sensors selects, one word.
 	Name string
+	// OnRequest says that the sensor costs too much, or tells too much, to be there unless it is named.
+	OnRequest bool
 	// Spec loads the sensor's object. Maps named ring, slots, stats and watched_pids are replaced by the shared ones.
 	Spec func() (*ebpf.CollectionSpec, error)
 	// Hooks are its programs. A program that no hook of the rung names is not loaded.

@@ -154,6 +154,7 @@ func (l *line) detailCall(e *event.Event) bool {
 		event.KindIPC, event.KindSyscall:
 		if c := e.Call; c != nil {
 			l.word(c.Syscall)
+			l.word(c.ABI)
 			l.word(c.Operation)
 			l.named("", c.Argument)
 		}

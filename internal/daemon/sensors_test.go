@@ -1,0 +1,32 @@
+package daemon
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestPick(t *testing.T) {
+	for _, c := range []struct {
+		names         []string
+		with, without string
+	}{
+		{nil, "library", "syscall"},
+		{[]string{"syscall"}, "syscall", "library"},
+		{[]string{"library"}, "process", "syscall"},
+	} {
+		picked, err := pick(c.names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, s := range picked {
+			names = append(names, s.Name)
+		}
+		if !slices.Contains(names, c.with) || slices.Contains(names, c.without) {
+			t.Errorf("of %v: picked %v, should have %s and not %s", c.names, names, c.with, c.without)
+		}
+	}
+	if _, err := pick([]string{"library", "nonesuch"}); err == nil {
+		t.Error("picked a sensor that does not exist")
+	}
+}
