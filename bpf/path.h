@@ -23,30 +23,29 @@ static long walk_step(__u32 i, struct walk *w)
 	if (d == w->root_dentry && w->mnt == w->root_mnt)
 		goto done;
 	if (d == w->mnt_root) {
-		struct mount *m = (void *)w->mnt - bpf_core_field_offset(struct mount, mnt), *up = BPF_CORE_READ(m, mnt_parent);
+		struct mount *m = (void *)w->mnt - bpf_core_field_offset(struct mount, mnt), *up = KREAD(mount, m, mnt_parent);
 		if (!up || up == m)
 			goto done; /* the top of the namespace, or a mount that stands in none */
-		w->dentry = BPF_CORE_READ(m, mnt_mountpoint);
+		w->dentry = KREAD(mount, m, mnt_mountpoint);
 		/* A local: BPF_CORE_READ would take a field of struct walk for a kernel's. */
 		struct vfsmount *mnt = (void *)up + bpf_core_field_offset(struct mount, mnt);
 		w->mnt = mnt;
-		w->mnt_root = BPF_CORE_READ(mnt, mnt_root);
+		w->mnt_root = KREAD(vfsmount, mnt, mnt_root);
 		return 0;
 	}
-	struct dentry *parent = BPF_CORE_READ(d, d_parent);
-	struct qstr name;
-	bpf_core_read(&name, sizeof(name), &d->d_name);
+	struct dentry *parent = KREAD(dentry, d, d_parent);
+	const unsigned char *name = KREAD(dentry, d, d_name.name);
 	if (parent == d) { /* a root without a mount: memfd, pipe, anonymous inode */
 		w->done = 2;
 	}
-	__u32 len = name.len & 255, pos = w->pos;
+	__u32 len = KREAD(dentry, d, d_name.len) & 255, pos = w->pos;
 	if (pos < len + 1 || pos > TEXT_MAX) {
 		w->cut = TEXT_CUT;
 		goto done;
 	}
 	pos -= len;
 	__u8 *to = w->slot->path + (pos & (TEXT_MAX - 1));
-	if (bpf_probe_read_kernel(to, len, name.name)) {
+	if (bpf_probe_read_kernel(to, len, name)) {
 		w->cut = TEXT_UNREADABLE;
 		goto done;
 	}
@@ -68,11 +67,11 @@ static __noinline void emit_mount_path(struct slot *s, struct vfsmount *mnt, str
 	struct fs_struct *fs = task->fs;
 	struct walk w = { .slot = s, .dentry = dentry, .mnt = mnt, .pos = TEXT_MAX };
 	if (fs) {
-		w.root_dentry = BPF_CORE_READ(fs, root.dentry);
-		w.root_mnt = BPF_CORE_READ(fs, root.mnt);
+		w.root_dentry = KREAD(fs_struct, fs, root.dentry);
+		w.root_mnt = KREAD(fs_struct, fs, root.mnt);
 	}
 	if (mnt)
-		w.mnt_root = BPF_CORE_READ(mnt, mnt_root);
+		w.mnt_root = KREAD(vfsmount, mnt, mnt_root);
 	bpf_loop(PATH_DEPTH, walk_step, &w, 0);
 	struct text *t = text_begin(s);
 	__u32 pos = w.pos;
@@ -91,7 +90,7 @@ static __noinline void emit_mount_path(struct slot *s, struct vfsmount *mnt, str
 
 static __always_inline void emit_path(struct slot *s, const struct path *path)
 {
-	emit_mount_path(s, BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry));
+	emit_mount_path(s, KREAD(path, path, mnt), KREAD(path, path, dentry));
 }
 
 /* When the inode last changed, in nanoseconds since 1970. From 6.13 on the low bits of the nanoseconds' top carry a flag. */
@@ -111,12 +110,13 @@ static __always_inline __s64 changed_ns(struct inode *inode)
 
 static __always_inline void object_of(struct object *o, struct dentry *dentry, struct inode *inode)
 {
-	o->inode = BPF_CORE_READ(inode, i_ino);
-	o->device = BPF_CORE_READ(inode, i_sb, s_dev);
-	o->generation = BPF_CORE_READ(inode, i_generation);
-	o->mode = BPF_CORE_READ(inode, i_mode);
-	o->links = BPF_CORE_READ(inode, i_nlink);
-	o->unlinked = dentry && !BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry;
+	struct super_block *sb = KREAD(inode, inode, i_sb);
+	o->inode = KREAD(inode, inode, i_ino);
+	o->device = KREAD(super_block, sb, s_dev);
+	o->generation = KREAD(inode, inode, i_generation);
+	o->mode = KREAD(inode, inode, i_mode);
+	o->links = KREAD(inode, inode, i_nlink);
+	o->unlinked = dentry && !KREAD(dentry, dentry, d_hash.pprev) && KREAD(dentry, dentry, d_parent) != dentry;
 	if (!o->links)
 		o->unlinked = 1;
 }

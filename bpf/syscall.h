@@ -48,13 +48,14 @@ static __always_inline struct file *file_of(int fd)
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct file *file = 0, **fds = 0;
 	unsigned int max = 0;
-	struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
+	struct files_struct *files = t->files;
+	struct fdtable *fdt = files ? KREAD(files_struct, files, fdt) : 0;
 	if (!fdt || fd < 0)
 		return 0;
-	max = BPF_CORE_READ(fdt, max_fds);
+	max = KREAD(fdtable, fdt, max_fds);
 	if ((unsigned int)fd >= max)
 		return 0;
-	fds = BPF_CORE_READ(fdt, fd);
+	fds = KREAD(fdtable, fdt, fd);
 	bpf_probe_read_kernel(&file, sizeof(file), fds + fd);
 	return file;
 }

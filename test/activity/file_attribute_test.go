@@ -64,7 +64,7 @@ func attributeEvidence() event.Evidence {
 
 func wantChmod(dir string, f facts) []event.Event {
 	byName, byFD, at := f.named(dir, "a"), f.file(dir, "a"), f.named(dir, "a")
-	byName.Mode, byFD.Mode, at.Mode = "0600", "04755", "0640"
+	byName.Mode, byFD.Mode, at.Mode = "0600", "4755", "0640"
 	return []event.Event{{File: &byName, Evidence: attributeEvidence()}, {File: &byFD}, {File: &at}}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +12,9 @@ import (
 	"github.com/stockade-security/stockade/event"
 )
 
-// ownMounts gives the calling process a mount namespace of its own, from which nothing spreads.
+// ownMounts gives the calling thread a mount namespace of its own, from which nothing spreads, and stays on that thread.
 func ownMounts() error {
+	runtime.LockOSThread()
 	return errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 }
 

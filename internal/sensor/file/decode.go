@@ -1,8 +1,8 @@
 package file
 
 import (
+	"fmt"
 	"path"
-	"strconv"
 
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/kernel"
@@ -121,7 +121,7 @@ func access(bits uint32) string {
 	return string(b)
 }
 
-func permissions(mode uint32) string { return "0" + strconv.FormatUint(uint64(mode&0o7777), 8) }
+func permissions(mode uint32) string { return fmt.Sprintf("%04o", mode&0o7777) }
 
 func id(n uint32) *uint32 {
 	if n == leftAlone {

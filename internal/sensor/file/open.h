@@ -17,13 +17,13 @@
 /* One event for one open: a creation if the open made the file, be it with a name or (O_TMPFILE) without. */
 static __noinline void opened(struct file *file, __u32 flags, enum evidence evidence)
 {
-	__u32 mode = BPF_CORE_READ(file, f_mode);
+	__u32 mode = KREAD(file, file, f_mode);
 	int created = mode & FMODE_CREATED || flags & O_TMPFILE_BIT;
 	struct slot *s = emit_begin(created ? KIND_FILE_CREATE : KIND_FILE_OPEN, evidence, sizeof(struct change));
 	if (!s)
 		return;
 	struct change *c = emit_body(s);
-	object_of(&c->object, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_inode));
+	object_of(&c->object, KREAD(file, file, f_path.dentry), KREAD(file, file, f_inode));
 	c->flags = flags;
 	c->access = mode & (ACCESS_READ | ACCESS_WRITE); /* FMODE_READ and FMODE_WRITE */
 	if (flags & O_TRUNC)
@@ -43,7 +43,7 @@ static __always_inline int opened_fd(long fd, __u64 flags)
 	if (fd < 0 || !in_scope())
 		return 0;
 	struct file *file = file_of(fd);
-	if (file && !(BPF_CORE_READ(file, f_mode) & FMODE_PATH))
+	if (file && !(KREAD(file, file, f_mode) & FMODE_PATH))
 		opened(file, flags & ~(__u64)FMODE_EXEC, EV_DESCRIPTOR);
 	return 0;
 }

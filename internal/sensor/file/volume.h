@@ -22,7 +22,7 @@ static __always_inline struct volume_record *volume_begin(void *map, const struc
 	if (!s)
 		return 0;
 	struct volume *v = emit_body(s);
-	object_of(&v->object, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_inode));
+	object_of(&v->object, KREAD(file, file, f_path.dentry), KREAD(file, file, f_inode));
 	struct text *t = text_begin(s);
 	emit_path(s, &file->f_path);
 	__u32 n = t->bytes;
@@ -42,10 +42,11 @@ static __always_inline int moved(int fd, long bytes, int write)
 	struct file *file = file_of(fd);
 	if (!file)
 		return 0;
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	__u16 type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
+	struct inode *inode = KREAD(file, file, f_inode);
+	__u16 type = KREAD(inode, inode, i_mode) & S_IFMT;
 	if ((type != S_IFREG && type != S_IFBLK) || !in_scope())
 		return 0;
+	struct super_block *sb = KREAD(inode, inode, i_sb);
 	__u32 zero = 0;
 	void *map = bpf_map_lookup_elem(&volumes, &zero);
 	if (!map)
@@ -53,9 +54,9 @@ static __always_inline int moved(int fd, long bytes, int write)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct volume_key key = {
 		.start_ns = task->group_leader->start_boottime,
-		.inode = BPF_CORE_READ(inode, i_ino),
+		.inode = KREAD(inode, inode, i_ino),
 		.pid = task->tgid,
-		.device = BPF_CORE_READ(inode, i_sb, s_dev),
+		.device = KREAD(super_block, sb, s_dev),
 	};
 	struct volume_record *r = bpf_map_lookup_elem(map, &key);
 	if (!r)
