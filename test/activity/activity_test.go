@@ -33,7 +33,7 @@ type activity struct {
 // activities lists them all, by family.
 func activities() []activity {
 	var all []activity
-	for _, family := range [][]activity{processActivities(), fileActivities(), networkActivities()} {
+	for _, family := range [][]activity{processActivities(), fileActivities(), systemActivities(), networkActivities(), libraryActivities(), syscallActivities()} {
 		all = append(all, family...)
 	}
 	return all

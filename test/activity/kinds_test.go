@@ -7,12 +7,15 @@ import (
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/kernel"
 	"github.com/stockade-security/stockade/internal/sensor/file"
+	"github.com/stockade-security/stockade/internal/sensor/library"
 	"github.com/stockade-security/stockade/internal/sensor/network"
 	"github.com/stockade-security/stockade/internal/sensor/process"
+	"github.com/stockade-security/stockade/internal/sensor/syscall"
+	"github.com/stockade-security/stockade/internal/sensor/system"
 )
 
 func sensors() []*kernel.Sensor {
-	return []*kernel.Sensor{process.New(), file.New(), network.New()}
+	return []*kernel.Sensor{process.New(), file.New(), network.New(), system.New(system.Options{}), library.New(), syscall.New()}
 }
 
 // elsewhere names the tests of the kinds that user space makes.
