@@ -113,43 +113,41 @@ func wantTmpfile(_ string, f facts) []event.Event {
 
 // doOpenCalls opens by each call that can, each with flags of its own.
 func doOpenCalls(dir string) (facts, error) {
-	if err := write(filepath.Join(dir, "a")); err != nil {
+	name := filepath.Join(dir, "a")
+	if err := write(name); err != nil {
 		return nil, err
 	}
-	name, err := unix.BytePtrFromString(filepath.Join(dir, "a"))
+	c, err := unix.BytePtrFromString(name)
 	if err != nil {
 		return nil, err
 	}
-	fds := []int{}
-	raw := func(nr uintptr, args ...uintptr) error {
-		args = append(args, 0, 0, 0)
-		fd, _, errno := unix.Syscall(nr, args[0], args[1], args[2])
-		if errno != 0 {
-			return errno
+	handle, _, err := unix.NameToHandleAt(unix.AT_FDCWD, name, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, open := range []func() (int, error){
+		func() (int, error) { return rawOpen(unix.SYS_OPEN, c, unix.O_RDONLY|unix.O_NOFOLLOW) },
+		func() (int, error) { return rawOpen(unix.SYS_CREAT, c, 0o600) },
+		func() (int, error) {
+			return unix.Openat2(unix.AT_FDCWD, name, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_NONBLOCK})
+		},
+		func() (int, error) { return openByHandle(dir, handle) },
+	} {
+		fd, err := open()
+		if err != nil {
+			return nil, err
 		}
-		fds = append(fds, int(fd))
-		return nil
-	}
-	p := uintptr(unsafe.Pointer(name))
-	if err := errors.Join(raw(unix.SYS_OPEN, p, unix.O_RDONLY|unix.O_NOFOLLOW), raw(unix.SYS_CREAT, p, 0o600)); err != nil {
-		return nil, err
-	}
-	fd, err := unix.Openat2(unix.AT_FDCWD, filepath.Join(dir, "a"), &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_NONBLOCK})
-	if err != nil {
-		return nil, err
-	}
-	fds = append(fds, fd)
-	handle, mount, err := unix.NameToHandleAt(unix.AT_FDCWD, filepath.Join(dir, "a"), 0)
-	if err == nil {
-		fd, err = openByHandle(dir, handle)
-		fds = append(fds, fd)
-	}
-	_ = mount
-	for _, fd := range fds {
 		unix.Close(fd)
 	}
-	f, err2 := subject(filepath.Join(dir, "a"))
-	return f, errors.Join(err, err2)
+	return subject(name)
+}
+
+func rawOpen(nr uintptr, name *byte, argument uintptr) (int, error) {
+	fd, _, errno := unix.Syscall(nr, uintptr(unsafe.Pointer(name)), argument, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(fd), nil
 }
 
 func openByHandle(dir string, h unix.FileHandle) (int, error) {
@@ -196,7 +194,7 @@ func wantOddNames(dir string, f facts) []event.Event {
 	return one(file)
 }
 
-// deepName is longer than names may be, with more components than a walk takes at once.
+// descend makes a file leaf below that many directories, and goes there: its name may be longer than an argument can be.
 func descend(dir, component string, depth int) error {
 	if err := os.Chdir(dir); err != nil {
 		return err

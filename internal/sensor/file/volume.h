@@ -35,13 +35,8 @@ static __always_inline struct volume_record *volume_begin(void *map, const struc
 	return emit_fold(s, map, key);
 }
 
-static __always_inline int moved(int fd, long bytes, int write)
+static __noinline int moved_of(struct file *file, long bytes, int write)
 {
-	if (bytes < 0)
-		return 0;
-	struct file *file = file_of(fd);
-	if (!file)
-		return 0;
 	struct inode *inode = KREAD(file, file, f_inode);
 	__u16 type = KREAD(inode, inode, i_mode) & S_IFMT;
 	if ((type != S_IFREG && type != S_IFBLK) || !in_scope())
@@ -68,11 +63,25 @@ static __always_inline int moved(int fd, long bytes, int write)
 	__sync_fetch_and_add(write ? &r->volume.write_bytes : &r->volume.read_bytes, bytes);
 	return 0;
 }
+static __always_inline int moved(int fd, long bytes, int write)
+{
+	struct file *file = bytes < 0 ? 0 : file_of(fd);
+	return file ? moved_of(file, bytes, write) : 0;
+}
 /* read, pread64, readv, preadv, preadv2 */
 SYSCALL_PROG(file_read) { return moved(arg(regs, 0), ret, 0); }
 /* write, pwrite64, writev, pwritev, pwritev2 */
 SYSCALL_PROG(file_write) { return moved(arg(regs, 0), ret, 1); }
 /* sendfile(out, in, …) */
 SYSCALL_PROG(file_sendfile) { moved(arg(regs, 1), ret, 0); return moved(arg(regs, 0), ret, 1); }
+/* copy_file_range with trampolines: 6.1 has the types of its system call's entry twice, so that no program can be attached
+ * there. Overlayfs calls this again for the files of its layers. */
+SEC("fexit/vfs_copy_file_range") int BPF_PROG(file_v_copy, struct file *in, __s64 at, struct file *out, __s64 to, __u64 bytes, unsigned int flags, long ret)
+{
+	if (ret < 0 || in->f_mode & FMODE_NOACCOUNT || out->f_mode & FMODE_NOACCOUNT)
+		return 0;
+	moved_of(in, ret, 0);
+	return moved_of(out, ret, 1);
+}
 /* copy_file_range(in, …, out, …), splice(in, …, out, …) */
 SYSCALL_PROG(file_copy) { moved(arg(regs, 0), ret, 0); return moved(arg(regs, 2), ret, 1); }
