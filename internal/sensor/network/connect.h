@@ -26,12 +26,17 @@
  * allocation for each entry doubled what a connect costs. */
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 32768); __type(key, __u64); __type(value, struct waiting); } flows SEC(".maps");
 
-/* Whether the current task is in connect(2). io_uring and Fast Open come to the same hooks by other calls. */
-static __always_inline int in_connect(void)
+/* Whether the current task is in a system call, by its numbers. io_uring and Fast Open come to the same hooks by others. */
+static __always_inline int in_call(__u32 native, __u32 compat)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	__u32 nr = syscall_number(regs);
-	return is_compat() ? nr == 362 || nr == 102 : nr == 42;
+	return is_compat() ? nr == compat || nr == 102 /* socketcall */ : nr == native;
+}
+
+static __always_inline int in_connect(void)
+{
+	return in_call(42, 362);
 }
 
 /* A record of what waits, with the task that began it. */
@@ -166,6 +171,8 @@ static __always_inline int connect_ends(struct socket *sock, long ret, const voi
 	struct sock *tcp = is_inet(family) ? tcp_of(sk, BPF_CORE_READ(sk, sk_protocol)) : 0;
 	if (is_told(tcp, ret) || (!is_inet(family) && family != AF_UNIX) || !in_scope())
 		return 0;
+	if (tcp && BPF_CORE_READ(tcp, __sk_common.skc_state) != TCP_CLOSE)
+		return 0; /* connected, or about to be, by an earlier call */
 	__u64 cookie = is_inet(family) ? BPF_CORE_READ(tcp ? tcp : sk, __sk_common.skc_cookie.counter) : 0;
 	struct waiting *w = cookie ? bpf_map_lookup_elem(&flows, &cookie) : 0;
 	if (w) {

@@ -144,7 +144,9 @@ SYSCALL_PROG(network_accept) { return accepted(file_of(ret)); }
 SYSCALL_PROG(network_bind) { return bound(KIND_BIND, socket_of(file_of(arg(regs, 0))), ret); }
 SYSCALL_PROG(network_listen) { return bound(KIND_LISTEN, socket_of(file_of(arg(regs, 0))), ret); }
 
-/* Functions below the calls, to which io_uring comes as well. Another file calls them, so compilers keep them; address is the kernel's copy. do_accept's second argument changed its type in 6.10, not its place. */
+/* Functions below the calls, to which io_uring comes as well; address is the kernel's copy. Another file calls them, so they
+ * exist, and they are too large to be inlined in their own (so on Debian's 6.1, 6.12 and 7.2). do_accept's second argument
+ * changed its type in 6.10, not its place. */
 SEC("fexit/__sys_connect_file") int BPF_PROG(network_connfile, struct file *file, void *address, int bytes, int flags, int ret)
 {
 	return connect_ends(socket_of(file), ret, address, bytes, 0);
@@ -155,17 +157,7 @@ SEC("fexit/do_accept") int BPF_PROG(network_doaccept, struct file *file, void *a
 	return (unsigned long)ret >= (unsigned long)-4095 ? 0 : accepted(ret);
 }
 
-/* Since 6.11; before that, the next two, which io_uring does not come to: it cannot bind or listen there. */
-SEC("fexit/__sys_bind_socket") int BPF_PROG(network_bindsock, struct socket *sock, void *address, int bytes, int ret)
-{
-	return bound(KIND_BIND, sock, ret);
-}
-
-SEC("fexit/__sys_listen_socket") int BPF_PROG(network_lisnsock, struct socket *sock, int backlog, int ret)
-{
-	return bound(KIND_LISTEN, sock, ret);
-}
-
+/* Not for io_uring. */
 SEC("fexit/__sys_bind") int BPF_PROG(network_sysbind, int fd, void *address, int bytes, int ret)
 {
 	return bound(KIND_BIND, socket_of(file_of(fd)), ret);
@@ -174,6 +166,17 @@ SEC("fexit/__sys_bind") int BPF_PROG(network_sysbind, int fd, void *address, int
 SEC("fexit/__sys_listen") int BPF_PROG(network_syslisn, int fd, int backlog, int ret)
 {
 	return bound(KIND_LISTEN, socket_of(file_of(fd)), ret);
+}
+
+/* io_uring's bind and listen, since 6.11. The functions above come here too, or have a copy of their own: a compiler's choice. */
+SEC("fexit/__sys_bind_socket") int BPF_PROG(network_bindsock, struct socket *sock, void *address, int bytes, int ret)
+{
+	return in_call(49, 361) ? 0 : bound(KIND_BIND, sock, ret);
+}
+
+SEC("fexit/__sys_listen_socket") int BPF_PROG(network_lisnsock, struct socket *sock, int backlog, int ret)
+{
+	return in_call(50, 363) ? 0 : bound(KIND_LISTEN, sock, ret);
 }
 
 /* Every message, before the protocol has it; msg_name is the kernel's copy. */

@@ -33,8 +33,8 @@ func hooks() []kernel.Hook {
 		{Program: bpfProgNetworkSendmsg, Rung: kernel.Trampolines},
 		{Program: bpfProgNetworkBindsock, Rung: kernel.Trampolines, When: bindsSockets},
 		{Program: bpfProgNetworkLisnsock, Rung: kernel.Trampolines, When: bindsSockets},
-		{Program: bpfProgNetworkSysbind, Rung: kernel.Trampolines, When: bindsDescriptors},
-		{Program: bpfProgNetworkSyslisn, Rung: kernel.Trampolines, When: bindsDescriptors},
+		{Program: bpfProgNetworkSysbind, Rung: kernel.Trampolines},
+		{Program: bpfProgNetworkSyslisn, Rung: kernel.Trampolines},
 	}
 }
 
@@ -55,10 +55,8 @@ func calls() []kernel.Hook {
 	}
 }
 
-// bindsSockets: since 6.11, bind and listen go on to a function of the socket, for io_uring to call.
+// bindsSockets: io_uring can bind and listen since 6.11.
 func bindsSockets(types *btf.Spec) bool {
 	var f *btf.Func
 	return types.TypeByName("__sys_bind_socket", &f) == nil
 }
-
-func bindsDescriptors(types *btf.Spec) bool { return !bindsSockets(types) }

@@ -95,7 +95,7 @@ static __always_inline int sends_udp(struct bpf_sock_addr *ctx, const struct end
 	struct sock *sk;
 	struct name *n;
 	/* Through memory, or the verifier holds it to the few fields of struct bpf_sock. */
-	if (!opaque || bpf_probe_read_kernel(&sk, sizeof(sk), &opaque) || !in_scope())
+	if (!opaque || !in_scope() || bpf_probe_read_kernel(&sk, sizeof(sk), &opaque))
 		return 1;
 	struct slot *scratch = name_take(&n);
 	if (!scratch)
