@@ -35,7 +35,7 @@ type File struct {
 type Flow struct {
 	// Family is inet, inet6, unix, packet, netlink or the number of another.
 	Family string `json:"family"`
-	// Protocol is tcp, udp, icmp, raw, stream, dgram, seqpacket or a number.
+	// Protocol is tcp, mptcp, udp, icmp, raw, sctp, stream, dgram, seqpacket or a number. A raw socket is raw whatever it speaks.
 	Protocol string `json:"protocol,omitempty"`
 	// Source and Destination are addresses without port. IPv4-mapped IPv6 addresses are written as IPv4.
 	Source          string `json:"src_ip,omitempty"`

@@ -139,12 +139,12 @@ static __always_inline void connect_tell(struct sock *sk, long ret, struct name 
 	emit_record(s)->error = -ret;
 	if (n)
 		f->dst = n->to;
-	if (f->family != AF_UNIX)
-		;
-	else if (n)
-		name_text(s, n->raw + 2, n->bytes);
-	else
-		unix_text(s, BPF_CORE_READ((struct unix_sock *)sk, peer));
+	if (f->family == AF_UNIX) {
+		if (n)
+			name_text(s, n->raw + 2, n->bytes);
+		else
+			unix_text(s, BPF_CORE_READ((struct unix_sock *)sk, peer));
+	}
 	emit_end(s);
 }
 
