@@ -1,6 +1,10 @@
 package event
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // capabilityNames are in kernel order (include/uapi/linux/capability.h, Linux 6.1 to 7.2).
 var capabilityNames = [...]string{
@@ -18,6 +22,24 @@ func CapabilityName(n int) string {
 		return capabilityNames[n]
 	}
 	return "CAP_" + strconv.Itoa(n)
+}
+
+// CapabilityMask is the inverse of CapabilityNames. Names that it does not know are left out.
+func CapabilityMask(names []string) uint64 {
+	var mask uint64
+	for _, name := range names {
+		bare, minus := strings.CutPrefix(name, "-")
+		switch n := slices.Index(capabilityNames[:], bare); {
+		case name == "ALL":
+			mask = 1<<len(capabilityNames) - 1
+		case n < 0:
+		case minus:
+			mask &^= 1 << n
+		default:
+			mask |= 1 << n
+		}
+	}
+	return mask
 }
 
 // CapabilityNames lists the set bits of a capability mask in kernel order. A mask with most bits set is written from the

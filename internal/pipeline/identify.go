@@ -7,6 +7,7 @@ import (
 	"github.com/stockade-security/stockade/internal/identity"
 	"github.com/stockade-security/stockade/internal/kernel"
 	"github.com/stockade-security/stockade/internal/sensor/process"
+	"github.com/stockade-security/stockade/internal/sensor/system"
 )
 
 // identify tells the process table what the record says of tasks, and sets the event's process.
@@ -30,10 +31,58 @@ func (p *Pipeline) identify(r *kernel.Record, e *event.Event) error {
 		e.Fork.Child = child.Ref
 	case event.KindExit:
 		e.Process = p.cfg.Table.Exit(task, r.TimeNS)
+	case event.KindCredential:
+		e.Process = p.cfg.Table.Lookup(task)
+		return p.credential(r, e, task)
+	case event.KindNamespace:
+		e.Process = p.cfg.Table.Lookup(task)
+		return p.namespace(r, e, task)
 	default:
 		e.Process = p.cfg.Table.Lookup(task)
 	}
 	return nil
+}
+
+// credential works out what a change of ids gave and took; the event's process is as it was before.
+func (p *Pipeline) credential(r *kernel.Record, e *event.Event, task identity.Task) error {
+	now, ok := r.Learned.(*system.Credentials)
+	if !ok {
+		return fmt.Errorf("a credential record without its ids: %T", r.Learned)
+	}
+	before := event.CapabilityMask(e.Process.Capabilities)
+	e.Credential.Gained = event.CapabilityNames(now.Capabilities &^ before)
+	e.Credential.Dropped = event.CapabilityNames(before &^ now.Capabilities)
+	p.cfg.Table.SetIDs(task, identity.IDs{UID: now.UID, GID: now.GID, EUID: now.EUID, EGID: now.EGID, Capabilities: now.Capabilities}, r.TimeNS)
+	return nil
+}
+
+// namespace finds out which namespaces a setns without a type has changed.
+func (p *Pipeline) namespace(r *kernel.Record, e *event.Event, task identity.Task) error {
+	now, ok := r.Learned.(*event.Namespaces)
+	if !ok {
+		return fmt.Errorf("a namespace record without its namespaces: %T", r.Learned)
+	}
+	if before := e.Process.Namespaces; before != nil && len(e.Namespace.Types) == 0 {
+		e.Namespace.Types = changed(*before, *now)
+	}
+	p.cfg.Table.SetNamespaces(task, *now, r.TimeNS)
+	return nil
+}
+
+func changed(a, b event.Namespaces) []string {
+	var types []string
+	for _, t := range []struct {
+		name string
+		a, b uint32
+	}{
+		{"mnt", a.Mnt, b.Mnt}, {"cgroup", a.Cgroup, b.Cgroup}, {"uts", a.UTS, b.UTS}, {"ipc", a.IPC, b.IPC}, {"user", a.User, b.User},
+		{"pid", a.PID, b.PID}, {"net", a.Net, b.Net},
+	} {
+		if t.a != t.b {
+			types = append(types, t.name)
+		}
+	}
+	return types
 }
 
 func execInfo(r *kernel.Record, task identity.Task, x *process.Exec) identity.ExecInfo {

@@ -1,0 +1,403 @@
+package activity
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stockade-security/stockade/event"
+)
+
+func systemActivities() []activity {
+	return []activity{
+		{name: "signal", kind: event.KindSignal, do: doSignal, want: wantSignal},
+		{name: "ptrace attach", kind: event.KindPtrace, do: doPtrace, want: wantPtrace},
+		{name: "process_vm_readv", kind: event.KindPtrace, do: doReadMemory, want: wantReadMemory},
+		{name: "bpf map", kind: event.KindBPF, do: doBPF, want: wantBPF},
+		{name: "module load", kind: event.KindModuleLoad, do: doModule, want: wantModule(event.KindModuleLoad), skip: noModules},
+		{name: "module unload", kind: event.KindModuleUnload, do: doModule, want: wantModule(event.KindModuleUnload), skip: noModules},
+		{name: "mount", kind: event.KindMount, do: doMount, want: wantMount},
+		{name: "mount refused", kind: event.KindMount, do: doMountRefused, want: wantMountRefused},
+		{name: "umount", kind: event.KindUmount, do: doMount, want: wantUmount},
+		{name: "credential", kind: event.KindCredential, do: doCredential, want: wantCredential},
+		{name: "capability", kind: event.KindCapability, do: doCapability, want: wantCapability},
+		{name: "namespace", kind: event.KindNamespace, do: doNamespace, want: wantNamespace},
+		{name: "kexec", kind: event.KindKexec, do: doKexec, want: wantCall(unix.EINVAL, event.Call{Syscall: "kexec_load"}), skip: noKexec},
+		{name: "settime", kind: event.KindSettime, do: doSettime, want: wantSettime},
+		{name: "prctl", kind: event.KindPrctl, do: doPrctl, want: wantPrctl},
+		{name: "keyring", kind: event.KindKeyring, do: doKeyring, want: wantKeyring},
+		{name: "io_uring", kind: event.KindIOUring, do: doIOUring, want: wantCall(0, event.Call{Syscall: "io_uring_setup", Argument: "8"})},
+		{name: "xfrm", kind: event.KindXfrm, do: doXfrm, want: wantCall(0, event.Call{Syscall: "socket", Operation: "NETLINK_XFRM"})},
+		{name: "ipc", kind: event.KindIPC, do: doIPC, want: wantIPC},
+		{name: "oom kill", kind: event.KindOOMKill, do: doOOM, want: wantOOM, skip: noMemoryController},
+	}
+}
+
+// sleeper starts a process that waits to be ended.
+func sleeper() (*exec.Cmd, facts, error) {
+	cmd := exec.Command("/bin/sleep", "60")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	return cmd, facts{"target": strconv.Itoa(cmd.Process.Pid), "self": strconv.Itoa(os.Getpid())}, nil
+}
+
+// reap ends it without another signal that would be seen.
+func reap(cmd *exec.Cmd) {
+	_ = cmd.Process.Signal(syscall.SIGKILL)
+	_ = cmd.Wait()
+}
+
+func doSignal(string) (facts, error) {
+	cmd, f, err := sleeper()
+	if err != nil {
+		return nil, err
+	}
+	defer reap(cmd)
+	return f, syscall.Kill(cmd.Process.Pid, syscall.SIGWINCH)
+}
+
+func wantSignal(_ string, f facts) []event.Event {
+	return []event.Event{{
+		Process: &event.Process{Ref: event.Ref{PID: f.int("self")}},
+		Signal:  &event.Signal{Number: 28, Name: "SIGWINCH", Target: event.Ref{PID: f.int("target")}},
+	}}
+}
+
+func doPtrace(string) (facts, error) {
+	runtime.LockOSThread()
+	cmd, f, err := sleeper()
+	if err != nil {
+		return nil, err
+	}
+	defer reap(cmd)
+	if err := syscall.PtraceAttach(cmd.Process.Pid); err != nil {
+		return nil, err
+	}
+	var status syscall.WaitStatus
+	_, err = syscall.Wait4(cmd.Process.Pid, &status, 0, nil)
+	return f, err
+}
+
+func wantPtrace(_ string, f facts) []event.Event {
+	return []event.Event{{Ptrace: &event.Ptrace{Request: "PTRACE_ATTACH", Target: event.Ref{PID: f.int("target")}}}}
+}
+
+func doReadMemory(string) (facts, error) {
+	b := make([]byte, 8)
+	local := []unix.Iovec{{Base: &b[0], Len: 8}}
+	remote := []unix.RemoteIovec{{Base: 1, Len: 8}} // nothing is mapped there: the attempt counts
+	_, err := unix.ProcessVMReadv(os.Getppid(), local, remote, 0)
+	return facts{"target": strconv.Itoa(os.Getppid()), "errno": strconv.Itoa(int(err.(unix.Errno)))}, nil
+}
+
+func wantReadMemory(_ string, f facts) []event.Event {
+	return []event.Event{{Errno: f.int("errno"), Ptrace: &event.Ptrace{Request: "process_vm_readv", Target: event.Ref{PID: f.int("target")}}}}
+}
+
+func doBPF(string) (facts, error) {
+	attr := struct {
+		kind, key, value, max, flags, inner, node uint32
+		name                                      [16]byte
+		rest                                      [64]byte
+	}{kind: 2, key: 4, value: 8, max: 1}
+	copy(attr.name[:], "activity_map")
+	fd, _, errno := unix.Syscall(unix.SYS_BPF, 0, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	if errno != 0 {
+		return nil, errno
+	}
+	return nil, unix.Close(int(fd))
+}
+
+func wantBPF(string, facts) []event.Event {
+	return []event.Event{{BPF: &event.BPF{Command: "BPF_MAP_CREATE", Type: "array", Name: "activity_map"}}}
+}
+
+func noModules() string {
+	if _, err := os.Stat("/proc/modules"); err != nil {
+		return "the kernel was built without modules or started with nomodule"
+	}
+	return ""
+}
+
+// doModule loads a module that nothing uses, and unloads it.
+func doModule(string) (facts, error) {
+	loaded, err := os.ReadFile("/proc/modules")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"nbd", "zram", "dummy", "ifb", "tun"} {
+		if strings.Contains("\n"+string(loaded), "\n"+name+" ") || exec.Command("modprobe", name).Run() != nil {
+			continue
+		}
+		path, err := exec.Command("modinfo", "-n", name).Output()
+		if err != nil {
+			return nil, err
+		}
+		resolved, err := filepath.EvalSymlinks(strings.TrimSpace(string(path)))
+		if err != nil {
+			return nil, err
+		}
+		return facts{"name": name, "path": resolved}, exec.Command("modprobe", "-r", name).Run()
+	}
+	return nil, fmt.Errorf("no module could be loaded")
+}
+
+func wantModule(kind event.Kind) func(string, facts) []event.Event {
+	return func(_ string, f facts) []event.Event {
+		m := &event.Module{Name: f["name"]}
+		if kind == event.KindModuleLoad {
+			m.Path = f["path"]
+		}
+		return []event.Event{{Module: m}}
+	}
+}
+
+// doMount mounts in a namespace of its own.
+func doMount(dir string) (facts, error) {
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return nil, err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return nil, err
+	}
+	bind := filepath.Join(dir, "bind")
+	if err := os.Mkdir(bind, 0o700); err != nil {
+		return nil, err
+	}
+	if err := unix.Mount("activity", dir, "tmpfs", unix.MS_NOSUID, ""); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(bind, 0o700); err != nil {
+		return nil, err
+	}
+	if err := unix.Mount("/etc", bind, "", unix.MS_BIND, ""); err != nil {
+		return nil, err
+	}
+	if err := unix.Mount("", bind, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		return nil, err
+	}
+	return nil, unix.Unmount(bind, unix.MNT_DETACH)
+}
+
+func wantMount(dir string, _ facts) []event.Event {
+	bind := filepath.Join(dir, "bind")
+	return []event.Event{
+		{Mount: &event.Mount{Operation: "propagation", Target: "/", Flags: []string{"MS_REC", "MS_PRIVATE"}}},
+		{Mount: &event.Mount{Operation: "mount", Source: "activity", Target: dir, Filesystem: "tmpfs", Flags: []string{"MS_NOSUID"}}},
+		{Mount: &event.Mount{Operation: "bind", Source: "/etc", Target: bind}},
+		{Mount: &event.Mount{Operation: "remount", Target: bind}},
+	}
+}
+
+func wantUmount(dir string, _ facts) []event.Event {
+	return []event.Event{{Mount: &event.Mount{Operation: "umount", Target: filepath.Join(dir, "bind")}}}
+}
+
+func doMountRefused(dir string) (facts, error) {
+	if err := unix.Mount("x", filepath.Join(dir, "absent"), "tmpfs", 0, ""); err != unix.ENOENT {
+		return nil, fmt.Errorf("mount on nothing: %v", err)
+	}
+	return nil, nil
+}
+
+func wantMountRefused(dir string, _ facts) []event.Event {
+	return []event.Event{{Errno: int(unix.ENOENT), Mount: &event.Mount{Operation: "mount", Target: filepath.Join(dir, "absent")}}}
+}
+
+// doCredential changes the ids of one thread: the C library's and Go's own wrappers change all, one call for each.
+func doCredential(string) (facts, error) {
+	runtime.LockOSThread()
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), 65534, ^uintptr(0)); errno != 0 {
+		return nil, errno
+	}
+	_, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), 0, ^uintptr(0))
+	if errno != 0 {
+		return nil, errno
+	}
+	return nil, nil
+}
+
+func wantCredential(string, facts) []event.Event {
+	return []event.Event{{Credential: &event.Credential{Operation: "setresuid", EUID: 65534}}}
+}
+
+func doCapability(string) (facts, error) {
+	cmd := exec.Command("/usr/sbin/chroot", "/", "/bin/true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return run(cmd)
+}
+
+func wantCapability(_ string, f facts) []event.Event {
+	return []event.Event{{
+		Process:    &event.Process{Ref: event.Ref{PID: f.int("pid")}},
+		Capability: &event.Capability{Name: "CAP_SYS_CHROOT"},
+	}}
+}
+
+func doNamespace(string) (facts, error) {
+	runtime.LockOSThread()
+	own, err := os.Open("/proc/thread-self/ns/uts")
+	if err != nil {
+		return nil, err
+	}
+	defer own.Close()
+	if err := unix.Unshare(unix.CLONE_NEWUTS); err != nil {
+		return nil, err
+	}
+	return nil, unix.Setns(int(own.Fd()), 0)
+}
+
+func wantNamespace(string, facts) []event.Event {
+	return []event.Event{
+		{Namespace: &event.Namespace{Operation: "unshare", Types: []string{"uts"}}},
+		{Namespace: &event.Namespace{Operation: "setns", Types: []string{"uts"}}},
+	}
+}
+
+// wantCall expects one call, with its error number unless that is 0.
+func wantCall(errno unix.Errno, c event.Call) func(string, facts) []event.Event {
+	return func(string, facts) []event.Event { return []event.Event{{Errno: int(errno), Call: &c}} }
+}
+
+func noKexec() string {
+	if err := kexecNonsense(); err == unix.ENOSYS {
+		return "the kernel has no kexec"
+	}
+	return ""
+}
+
+// kexecNonsense asks for flags that do not exist; the kernel refuses before it looks at anything else.
+func kexecNonsense() error {
+	_, _, errno := unix.Syscall6(unix.SYS_KEXEC_LOAD, 0, 0, 0, 0xdead, 0, 0)
+	return errno
+}
+
+func doKexec(string) (facts, error) {
+	if err := kexecNonsense(); err != unix.EINVAL {
+		return nil, fmt.Errorf("kexec_load with nonsense: %v", err)
+	}
+	return nil, nil
+}
+
+// doSettime passes times that the kernel refuses.
+func doSettime(string) (facts, error) {
+	ts := unix.Timespec{Nsec: 2_000_000_000}
+	_, _, errno := unix.Syscall(unix.SYS_CLOCK_SETTIME, 0, uintptr(unsafe.Pointer(&ts)), 0)
+	if errno != unix.EINVAL {
+		return nil, fmt.Errorf("clock_settime with nonsense: %v", errno)
+	}
+	if _, err := unix.Adjtimex(&unix.Timex{Modes: 0x4000, Tick: 1}); err != unix.EINVAL {
+		return nil, fmt.Errorf("adjtimex with nonsense: %v", err)
+	}
+	_, err := unix.Adjtimex(&unix.Timex{}) // only reads: no event
+	return nil, err
+}
+
+func wantSettime(string, facts) []event.Event {
+	return []event.Event{
+		{Errno: int(unix.EINVAL), Call: &event.Call{Syscall: "clock_settime", Operation: "CLOCK_REALTIME"}},
+		{Call: &event.Call{Syscall: "adjtimex"}},
+	}
+}
+
+func doPrctl(string) (facts, error) {
+	runtime.LockOSThread()
+	return nil, unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+}
+
+func wantPrctl(string, facts) []event.Event {
+	return []event.Event{{Call: &event.Call{Syscall: "prctl", Operation: "PR_SET_NO_NEW_PRIVS", Argument: "0x1"}}}
+}
+
+func doKeyring(string) (facts, error) {
+	_, err := unix.AddKey("user", "activity", []byte("x"), unix.KEY_SPEC_PROCESS_KEYRING)
+	return nil, err
+}
+
+func wantKeyring(string, facts) []event.Event {
+	return []event.Event{{Call: &event.Call{Syscall: "add_key", Operation: "user", Argument: "activity"}}}
+}
+
+func doIOUring(string) (facts, error) {
+	var params [120]byte
+	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, 8, uintptr(unsafe.Pointer(&params)), 0)
+	if errno == 0 {
+		return nil, unix.Close(int(fd))
+	}
+	return nil, nil // the attempt counts
+}
+
+func doXfrm(string) (facts, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_XFRM)
+	if err == nil {
+		return nil, unix.Close(fd)
+	}
+	return nil, nil // the attempt counts
+}
+
+func doIPC(string) (facts, error) {
+	id, err := unix.SysvShmGet(unix.IPC_PRIVATE, 4096, unix.IPC_CREAT|0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, err = unix.SysvShmCtl(id, unix.IPC_RMID, nil)
+	return facts{"id": strconv.Itoa(id)}, err
+}
+
+func wantIPC(_ string, f facts) []event.Event {
+	return []event.Event{
+		{Call: &event.Call{Syscall: "shmget", Operation: "get"}},
+		{Call: &event.Call{Syscall: "shmctl", Operation: "IPC_RMID", Argument: f["id"]}},
+	}
+}
+
+// ownCgroup is the test cgroup that this process runs in; empty outside of one.
+func ownCgroup() string {
+	b, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(b)) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok && strings.HasPrefix(path, "/stockade-test-") {
+			return path
+		}
+	}
+	return ""
+}
+
+func noMemoryController() string {
+	b, err := os.ReadFile("/sys/fs/cgroup/cgroup.subtree_control")
+	if err != nil || !strings.Contains(string(b), "memory") {
+		return "the cgroup v2 tree does not control memory here"
+	}
+	return ""
+}
+
+// doOOM lets a process run out of the memory of the test cgroup; outside of one it does nothing.
+func doOOM(string) (facts, error) {
+	own := ownCgroup()
+	if own == "" {
+		return nil, nil
+	}
+	for file, value := range map[string]string{"memory.max": "64M", "memory.swap.max": "0"} {
+		if err := os.WriteFile(filepath.Join("/sys/fs/cgroup", own, file), []byte(value), 0o600); err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
+	}
+	return run(exec.Command("tail", "/dev/zero")) // looks for a line's end in memory
+}
+
+func wantOOM(_ string, f facts) []event.Event {
+	return []event.Event{{OOM: &event.OOM{Victim: event.Ref{PID: f.int("pid")}}}}
+}
