@@ -2,11 +2,17 @@ package activity
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
+	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/stockade-security/stockade/event"
+	"github.com/stockade-security/stockade/internal/kernel"
+	syscallsensor "github.com/stockade-security/stockade/internal/sensor/syscall"
 )
 
 func syscallActivities() []activity {
@@ -99,4 +105,47 @@ func doUnknownCall(dir string) (facts, error) {
 		return nil, err
 	}
 	return nil, runAll(path, 1)
+}
+
+// TestSyscallTableFull has room for one executable, which is taken by the child of this test on its way to exec. Each call
+// of the program is then missed, and counted once however often it is made.
+func TestSyscallTableFull(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: BPF and a cgroup of its own")
+	}
+	s := syscallsensor.New()
+	load := s.Spec
+	s.Spec = func() (*ebpf.CollectionSpec, error) {
+		spec, err := load()
+		if err == nil {
+			spec.Maps["executables"].MaxEntries = 1
+		}
+		return spec, err
+	}
+	root := cgroupRoot(t)
+	path, id := testCgroup(t, root)
+	k := open(t, root, id, []*kernel.Sensor{s})
+	name, err := program(t.TempDir(), call64(unix.SYS_KCMP), call64(unix.SYS_KCMP))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cgroup, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cgroup.Close()
+	for range 3 {
+		cmd := exec.Command(name)
+		cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(cgroup.Fd())}
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := k.Accounts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lost := a.Lost["state_full"]; lost != 2 { // kcmp and exit
+		t.Errorf("counted %d missed calls instead of 2", lost)
+	}
 }
