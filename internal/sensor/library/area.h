@@ -12,6 +12,7 @@
 #define SHM_EXEC 0100000
 #define READ_IMPLIES_EXEC 0x0400000 /* include/uapi/linux/personality.h */
 #define S_PRIVATE 0x200             /* include/linux/fs.h */
+#define FMODE_NOACCOUNT 0x20000000  /* include/linux/fs.h; the same from 6.1 to 7.2 */
 #define NR_PKEY_MPROTECT 329
 #define NR_PKEY_MPROTECT_IA32 380
 #define EBUSY 16
@@ -28,6 +29,7 @@ struct vm_area_struct {
 };
 struct task_struct___personality { unsigned int personality; };
 struct inode___flags { unsigned int i_flags; };
+struct backing_file { struct path user_path; }; /* since 6.8 */
 
 #pragma clang attribute pop
 
@@ -52,6 +54,15 @@ static __always_inline int unnamed(struct file *file)
 {
 	struct inode___flags *inode = (void *)BPF_CORE_READ(file, f_inode);
 	return BPF_CORE_READ(inode, i_flags) & S_PRIVATE;
+}
+
+/* The file as the task knows it. A stacked file system, such as overlayfs, has mapped a file of its layers instead, opened for
+ * itself. Its name is the task's own before 6.8, and stands beside it since. */
+static __always_inline const struct path *name_of(struct file *file)
+{
+	if (bpf_core_field_exists(struct backing_file, user_path) && BPF_CORE_READ(file, f_mode) & FMODE_NOACCOUNT)
+		return &((struct backing_file *)file)->user_path;
+	return &file->f_path;
 }
 
 struct range {

@@ -51,6 +51,7 @@ const (
 	bpfMapSlots           = "slots"
 	bpfMapStats           = "stats"
 	bpfMapWatchedPids     = "watched_pids"
+	bpfProgLibraryDoshmat = "library_doshmat"
 	bpfProgLibraryMmap    = "library_mmap"
 	bpfProgLibraryMmap1   = "library_mmap1"
 	bpfProgLibraryProtect = "library_protect"
@@ -104,6 +105,7 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
+	LibraryDoshmat *ebpf.ProgramSpec `ebpf:"library_doshmat"`
 	LibraryMmap    *ebpf.ProgramSpec `ebpf:"library_mmap"`
 	LibraryMmap1   *ebpf.ProgramSpec `ebpf:"library_mmap1"`
 	LibraryProtect *ebpf.ProgramSpec `ebpf:"library_protect"`
@@ -181,6 +183,7 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
+	LibraryDoshmat *ebpf.Program `ebpf:"library_doshmat"`
 	LibraryMmap    *ebpf.Program `ebpf:"library_mmap"`
 	LibraryMmap1   *ebpf.Program `ebpf:"library_mmap1"`
 	LibraryProtect *ebpf.Program `ebpf:"library_protect"`
@@ -189,6 +192,7 @@ type bpfPrograms struct {
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
+		p.LibraryDoshmat,
 		p.LibraryMmap,
 		p.LibraryMmap1,
 		p.LibraryProtect,

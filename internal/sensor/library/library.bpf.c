@@ -29,8 +29,10 @@ static __noinline int mapped(const struct area *a, enum operation operation, __u
 	m->operation = operation;
 	struct file *file = a->file;
 	if (file) {
-		object_of(&m->object, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_inode));
-		emit_path(s, &file->f_path);
+		const struct path *path = name_of(file);
+		struct dentry *dentry = BPF_CORE_READ(path, dentry);
+		object_of(&m->object, dentry, BPF_CORE_READ(dentry, d_inode));
+		emit_path(s, path);
 	} else {
 		emit_no_string(s);
 	}
@@ -96,18 +98,28 @@ SYSCALL_PROG(library_protect)
 	return mapped(&r.found, nr == NR_PKEY_MPROTECT || nr == NR_PKEY_MPROTECT_IA32 ? BY_PKEY_MPROTECT : BY_MPROTECT, bytes);
 }
 
-/* shmat with SHM_EXEC. i386's ipc(SHMAT) is not seen. */
-SYSCALL_PROG(library_shmat)
+/* shmat with SHM_EXEC. */
+static __always_inline int attached(long ret, __u64 flags, __u64 at)
 {
-	__u64 flags = arg(regs, 2);
 	if (!executable(flags & SHM_EXEC ? PROT_EXEC : PROT_READ) || ret < 0 || !in_scope())
 		return 0;
-	struct area a = area_at(ret);
+	struct area a = area_at(at);
 	if (!a.known) {
 		a.flags = PROT_EXEC | PROT_READ | (flags & SHM_RDONLY ? 0 : PROT_WRITE);
 		a.suspicious = 1;
 	}
 	return mapped(&a, BY_SHMAT, a.bytes);
+}
+
+/* i386's ipc(SHMAT) is not seen. */
+SYSCALL_PROG(library_shmat) { return attached(ret, arg(regs, 2), ret); }
+
+/* With trampolines it is. 6.1 describes __x64_sys_shmat twice, so nothing can be attached there. */
+SEC("fexit/do_shmat") int BPF_PROG(library_doshmat, int id, char *addr, int flags, unsigned long *to, unsigned long align, long ret)
+{
+	unsigned long at = 0;
+	bpf_probe_read_kernel(&at, sizeof(at), to);
+	return attached(ret, flags, at);
 }
 
 /* Name types for the generator. */
