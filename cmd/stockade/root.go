@@ -70,6 +70,7 @@ func newRoot() *cobra.Command {
 	flags.StringVar(&g.instance, "instance", "", "the `NAME` of a guard that runs beside the default one")
 	root.SetHelpCommand(newHelp(root))
 	root.AddCommand(
+		newRun(g),
 		newDoctor(),
 		newPolicy(),
 		newStatus(g),

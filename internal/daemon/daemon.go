@@ -56,6 +56,7 @@ type Daemon struct {
 	stopOnce sync.Once
 	counts   counts
 	losses   losses
+	drained  time.Time // when folded records were last taken; the reader's
 }
 
 // ownQueue bounds the events that wait for the reader; makers wait when it is full, the reader never does.
@@ -67,7 +68,7 @@ func Open(cfg Config) (d *Daemon, err error) {
 	d = &Daemon{
 		cfg: cfg, started: time.Now(),
 		own: make(chan *event.Event, ownQueue), stop: make(chan struct{}),
-		counts: newCounts(), losses: newLosses(),
+		counts: newCounts(), losses: newLosses(), drained: time.Now(),
 	}
 	defer func() {
 		if err != nil {

@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	// tickEvery is how often losses are accounted for and folded counts published.
+	// tickEvery is how often losses are accounted for.
 	tickEvery = time.Second
+	// drainEvery is how often folded records (volumes, repeated sends) are published.
+	drainEvery = 15 * time.Second
 	// tickRecords is after how many records the clock is looked at, when they never pause.
 	tickRecords = 256
 )
@@ -74,12 +76,11 @@ func (d *Daemon) publishOwn() {
 // finish ends the stream exactly: nothing is attached any more, so that after the last record the counters must agree.
 func (d *Daemon) finish() error {
 	err := d.kernel.Detach()
-	each := func(r *kernel.Record) error { return d.record(r) }
-	if e := d.kernel.Read(each, func() error { return errStop }); !errors.Is(e, errStop) {
+	if e := d.kernel.Read(d.record, func() error { return errStop }); !errors.Is(e, errStop) {
 		err = errors.Join(err, e)
 	}
 	d.publishOwn()
-	err = errors.Join(err, d.tick())
+	err = errors.Join(err, d.kernel.Drain(d.record), d.tick())
 	d.publish(d.pipe.Own(d.guardEvent("stop", "")))
 	return err
 }
@@ -88,6 +89,12 @@ func (d *Daemon) finish() error {
 func (d *Daemon) tick() error {
 	if boot, err := bootTime(); err == nil {
 		d.pipe.SetBoot(boot)
+	}
+	if time.Since(d.drained) >= drainEvery {
+		d.drained = time.Now()
+		if err := d.kernel.Drain(d.record); err != nil {
+			return err
+		}
 	}
 	return d.account()
 }

@@ -6,15 +6,21 @@ import (
 	"strings"
 
 	"github.com/stockade-security/stockade/internal/kernel"
+	"github.com/stockade-security/stockade/internal/sensor/file"
 	"github.com/stockade-security/stockade/internal/sensor/library"
+	"github.com/stockade-security/stockade/internal/sensor/network"
 	"github.com/stockade-security/stockade/internal/sensor/process"
 	"github.com/stockade-security/stockade/internal/sensor/syscall"
+	"github.com/stockade-security/stockade/internal/sensor/system"
 )
 
 // sensors lists every sensor there is. The process sensor comes first: the process table lives on it.
 func sensors() []*kernel.Sensor {
 	return []*kernel.Sensor{
 		process.New(),
+		file.New(),
+		network.New(),
+		system.New(system.Options{}),
 		library.New(),
 		syscall.New(),
 	}

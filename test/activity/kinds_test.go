@@ -25,6 +25,7 @@ func TestActivities(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: BPF and a cgroup of its own")
 	}
+	w := newWatch(t, sensors())
 	for _, a := range activities() {
 		t.Run(a.name, func(t *testing.T) {
 			if a.skip != nil {
@@ -32,7 +33,7 @@ func TestActivities(t *testing.T) {
 					t.Skip(why)
 				}
 			}
-			o := observe(t, a, sensors())
+			o := w.observe(t, a)
 			for _, want := range a.want(o.dir, o.facts) {
 				expect(t, o.events, a.kind, want, 1)
 			}

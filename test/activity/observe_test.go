@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,30 +81,48 @@ func child(t *testing.T, a activity, dir, cgroup string) (*exec.Cmd, *bytes.Buff
 	return cmd, &out
 }
 
-// observed is what the guard saw of an activity in its cgroup, and of the control outside.
+// watch is a guard limited to a test cgroup, in which all activities run one after the other.
+type watch struct {
+	cgroup string
+	kernel *kernel.Kernel
+	pipe   *pipeline.Pipeline
+	read   uint64 // records since the guard was opened
+}
+
+// newWatch opens the sensors for a cgroup of their own. Loading them is what takes time, in a guest above all.
+func newWatch(t *testing.T, sensors []*kernel.Sensor) *watch {
+	root := cgroupRoot(t)
+	path, id := testCgroup(t, root)
+	k := open(t, root, id, sensors)
+	return &watch{cgroup: path, kernel: k, pipe: pipeline.New(pipeline.Config{
+		Decode: k.Decode,
+		Table:  identity.New(identity.Config{}),
+		Judge:  func(*event.Event) []event.Violation { return nil },
+		Run:    "test",
+	})}
+}
+
+// observed is what the guard saw of an activity in its cgroup.
 type observed struct {
 	events []event.Event
 	facts  facts
 	dir    string
 }
 
-// observe runs the activity in a cgroup that the sensors are limited to and, before, once outside of it.
-func observe(t *testing.T, a activity, sensors []*kernel.Sensor) observed {
-	root := cgroupRoot(t)
-	path, id := testCgroup(t, root)
-	k := open(t, root, id, sensors)
+// observe runs the activity in the cgroup and, before, once outside of it: then nothing may be seen.
+func (w *watch) observe(t *testing.T, a activity) observed {
 	control, _ := child(t, a, t.TempDir(), "")
 	if err := control.Run(); err != nil {
 		t.Fatalf("the activity outside the cgroup: %v", err)
 	}
 	o := observed{dir: t.TempDir()}
-	cmd, out := child(t, a, o.dir, path)
+	cmd, out := child(t, a, o.dir, w.cgroup)
 	done := make(chan error, 1)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() { done <- cmd.Wait() }()
-	o.events = collect(t, k, done)
+	o.events = w.collect(t, done)
 	if err := json.Unmarshal(out.Bytes(), &o.facts); err != nil {
 		t.Fatalf("the activity's facts: %v", err)
 	}
@@ -142,62 +161,62 @@ func open(t *testing.T, root string, id uint64, sensors []*kernel.Sensor) *kerne
 	return k
 }
 
+// patience is how long an activity may take, and then how long the counters may need to agree.
+const patience = 60 * time.Second
+
 var errDone = errors.New("done")
 
-// collect reads until the activity has ended and the ring is empty, and checks that nothing was lost.
-func collect(t *testing.T, k *kernel.Kernel, done <-chan error) []event.Event {
-	pipe := pipeline.New(pipeline.Config{
-		Decode: k.Decode,
-		Table:  identity.New(identity.Config{}),
-		Judge:  func(*event.Event) []event.Violation { return nil },
-		Run:    "test",
-	})
+// collect reads until the activity has ended and every record that was produced has been read or counted as lost.
+func (w *watch) collect(t *testing.T, done <-chan error) []event.Event {
 	var events []event.Event
-	ended := false
-	deadline := time.Now().Add(60 * time.Second)
 	each := func(r *kernel.Record) error {
-		e, err := pipe.Record(r)
+		e, err := w.pipe.Record(r)
 		if err == nil {
 			events = append(events, *e)
+			w.read++
 		}
 		return err
 	}
-	err := k.Read(each, func() error {
+	ended, deadline := false, time.Now().Add(patience)
+	err := w.kernel.Read(each, func() error {
 		select {
 		case err := <-done:
-			ended = true
-			if err != nil {
-				return err
-			}
-			return nil // one more round: what was made before the end is in the ring now
+			ended, deadline = true, time.Now().Add(patience)
+			return err // one more round: what was made before the end is in the ring now
 		default:
 		}
-		if ended {
-			if err := k.Drain(each); err != nil {
-				return err
-			}
-			return errDone
-		}
 		if time.Now().After(deadline) {
-			return errors.New("the activity did not end")
+			return errors.New("the activity did not end, or records are missing")
 		}
-		return nil
+		if !ended {
+			return nil
+		}
+		if err := w.kernel.Drain(each); err != nil {
+			return err
+		}
+		return w.complete()
 	})
 	if !errors.Is(err, errDone) {
 		t.Fatal(err)
 	}
-	a, err := k.Accounts()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lost uint64
-	for _, n := range a.Lost {
-		lost += n
-	}
-	if lost != 0 || a.Produced != uint64(len(events)) {
-		t.Errorf("produced %d, delivered %d, lost %v", a.Produced, len(events), a.Lost)
-	}
 	return events
+}
+
+// complete returns errDone once all records are accounted for, and an error when any was lost.
+func (w *watch) complete() error {
+	a, err := w.kernel.Accounts()
+	if err != nil {
+		return err
+	}
+	for cause, n := range a.Lost {
+		if n != 0 {
+			return fmt.Errorf("%d records lost: %s", n, cause)
+		}
+	}
+	if a.Produced == w.read {
+		return errDone
+	}
+	return nil
 }
 
 func text(e event.Event) string {

@@ -46,7 +46,7 @@ SEC("tp_btf/signal_generate") int BPF_PROG(system_signal, int number, struct ker
 {
 	if ((unsigned long)info <= SEND_SIG_PRIV)
 		return 0;
-	int code = info->si_code;
+	int code = BPF_CORE_READ(info, si_code); /* 7.x gives it no type, as it may be one of the small numbers above */
 	if (code != SI_USER && code != SI_QUEUE && code != SI_TKILL)
 		return 0;
 	if (target->tgid == bpf_get_current_pid_tgid() >> 32 || !in_scope())
@@ -90,13 +90,13 @@ SYSCALL_PROG(system_procvm)
 	return in_scope() ? call(regs, ret, KIND_PTRACE) : 0;
 }
 
-/* bpf(): all commands but those on the elements of maps, which running programs live on. Attempts count. */
+/* bpf(): what makes, attaches, pins or takes hold of a thing. Work on the elements of maps, which running programs live
+ * on, and pure questions are left out. Attempts count. */
 SYSCALL_PROG(system_bpf)
 {
 	__u32 command = arg(regs, 0);
 	void *attr = (void *)arg(regs, 1);
-	if ((command >= BPF_MAP_LOOKUP_ELEM && command <= BPF_MAP_GET_NEXT_KEY) || (command >= BPF_MAP_LOOKUP_AND_DELETE_ELEM && command <= BPF_MAP_FREEZE) ||
-	    (command >= BPF_MAP_LOOKUP_BATCH && command <= BPF_MAP_DELETE_BATCH) || !in_scope())
+	if ((command < 64 && BPF_UNREMARKABLE >> command & 1) || !in_scope())
 		return 0;
 	struct slot *s = emit_begin(KIND_BPF, EV_RUNG, sizeof(struct bpf_call));
 	if (!s)
