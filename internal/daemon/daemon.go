@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package daemon runs the guard: it opens the parts, moves events from the kernel through the pipeline to whoever keeps
 // or shows them, accounts for every record that got lost, and ends cleanly. It decides nothing about events itself.
 package daemon

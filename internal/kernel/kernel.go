@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package kernel loads Stockade's programs, attaches them on the best rung that this kernel has, and reads what they say.
 // It knows nothing of what the records mean: sensors decode them. It decides nothing and never writes to the host outside
 // of BPF objects; whatever it attached is detached by Close or by the end of the process.

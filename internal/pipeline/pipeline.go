@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package pipeline is the way of an event from a kernel record to a judged event: decode, identify, judge, number. It
 // touches no files and starts nothing; what goes in and where events go is internal/daemon's.
 package pipeline

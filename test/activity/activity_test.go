@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package activity proves the sensors: for every kind of event a small program does the thing in a test cgroup, and the
 // guard, limited to that cgroup, must see it exactly once with the right fields. The same program run outside of the
 // cgroup must not be seen at all. It needs root, BTF and a cgroup v2 tree.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package file
 
 import "github.com/stockade-security/stockade/internal/kernel"

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package file sees what is done to files: opened, created, removed, renamed, linked, changed, and how much each process
 // reads and writes of each. It reads no file and follows no name itself.
 //

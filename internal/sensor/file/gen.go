@@ -1,3 +1,5 @@
+//go:build linux
+
 package file
 
-//go:generate go tool bpf2go -go-package file -cc clang-19 -strip llvm-strip-19 -target bpfel -cflags "-O2 -g -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-parameter -I../../../bpf" -type change -type volume bpf file.bpf.c
+//go:generate go tool bpf2go -tags linux -go-package file -cc clang-19 -strip llvm-strip-19 -target bpfel -cflags "-O2 -g -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-parameter -I../../../bpf" -type change -type volume bpf file.bpf.c

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package library sees what code processes map after exec: files mapped to be executed, such as shared libraries and
 // plugins, and executable memory that no file backs or that can be or has been written. It reads no memory.
 //

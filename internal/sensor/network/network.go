@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package network sees sockets connect, accept, bind, listen and send, and what a TCP connection carried. It sees no
 // packets, and does not look names up.
 package network

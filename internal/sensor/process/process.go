@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package process sees programs start, fork and end. It keeps no table of them: internal/identity does.
 package process
 

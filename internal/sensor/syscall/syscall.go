@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package syscall sees the first time that each executable makes each system call. It attaches to the begin of all system
 // calls of all processes, which costs every one of them, so it is there on request only.
 //

@@ -1,3 +1,5 @@
+//go:build linux
+
 package system
 
 // bpfCommand names enum bpf_cmd of include/uapi/linux/bpf.h.

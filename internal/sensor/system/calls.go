@@ -1,3 +1,5 @@
+//go:build linux
+
 package system
 
 import "github.com/stockade-security/stockade/internal/kernel"

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package system sees what processes ask of the kernel beyond files and network: signals, ptrace, bpf, modules, mounts,
 // credentials, capabilities, namespaces, and the calls that matter by themselves. It names things; it judges nothing.
 package system
