@@ -8,6 +8,7 @@ build: ## bin/stockade; needs Go alone
 run: ## build, and watch this host with the built-in policy in audit mode; needs root
 	@[ "$$(id -u)" = 0 ] || { echo 'make run: needs root, because the guard loads BPF programs into the kernel' >&2; exit 1; }
 	@$(MAKE) --no-print-directory build
+	@mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
 	./bin/stockade run
 
 test: ## the CI tier: lint, generated code, all tests here and in VMs, seconds per suite; needs root

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -109,9 +108,4 @@ func unenforced(c *cobra.Command, mode policy.Mode) {
 // logger writes the guard's own messages to stderr.
 func logger(c *cobra.Command) *slog.Logger {
 	return slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-}
-
-// ended says whether a context ended because somebody wanted it to.
-func ended(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && errors.Is(err, ctx.Err())
 }

@@ -40,7 +40,7 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close() //nolint:errcheck // after the one below it does nothing
+	defer func() { _ = d.Close() }() // after the one below it does nothing
 	live := liveView{writer: writer, all: f.all || f.format != show.Table, quiet: f.quiet}
 	var shown sync.WaitGroup
 	sub := d.Subscribe(liveBuffer)

@@ -4,7 +4,6 @@ package daemon_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -33,7 +32,7 @@ func config(t *testing.T) daemon.Config {
 			Socket: filepath.Join(dir, "run", "api.sock"), State: filepath.Join(dir, "state"), AuditLog: filepath.Join(dir, "log", "audit.jsonl"),
 		},
 		Policy: policy.Builtin(),
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -102,8 +102,13 @@ func readNamespaces(dir string) *event.Namespaces {
 		name string
 		to   *uint32
 	}{
-		{"mnt", &ns.Mnt}, {"pid", &ns.PID}, {"net", &ns.Net}, {"user", &ns.User},
-		{"uts", &ns.UTS}, {"ipc", &ns.IPC}, {"cgroup", &ns.Cgroup},
+		{"mnt", &ns.Mnt},
+		{"pid", &ns.PID},
+		{"net", &ns.Net},
+		{"user", &ns.User},
+		{"uts", &ns.UTS},
+		{"ipc", &ns.IPC},
+		{"cgroup", &ns.Cgroup},
 	} {
 		link, err := os.Readlink(filepath.Join(dir, n.name))
 		if err != nil {

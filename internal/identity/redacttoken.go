@@ -10,9 +10,28 @@ type tokenForm struct {
 
 // tokenForms come from the issuers' documentation. Bytes are letters, digits, _ and -.
 var tokenForms = [...]tokenForm{
-	{"ghp_", 20}, {"gho_", 20}, {"ghu_", 20}, {"ghs_", 20}, {"ghr_", 20}, {"github_pat_", 20}, {"glpat-", 16},
-	{"AKIA", 16}, {"ASIA", 16}, {"AIza", 30}, {"xoxb-", 10}, {"xoxp-", 10}, {"xoxa-", 10}, {"xoxr-", 10}, {"xoxs-", 10},
-	{"sk_live_", 16}, {"rk_live_", 16}, {"sk-", 32}, {"npm_", 30}, {"hvs.", 20}, {"dop_v1_", 32}, {"pypi-", 50},
+	{"ghp_", 20},
+	{"gho_", 20},
+	{"ghu_", 20},
+	{"ghs_", 20},
+	{"ghr_", 20},
+	{"github_pat_", 20},
+	{"glpat-", 16},
+	{"AKIA", 16},
+	{"ASIA", 16},
+	{"AIza", 30},
+	{"xoxb-", 10},
+	{"xoxp-", 10},
+	{"xoxa-", 10},
+	{"xoxr-", 10},
+	{"xoxs-", 10},
+	{"sk_live_", 16},
+	{"rk_live_", 16},
+	{"sk-", 32},
+	{"npm_", 30},
+	{"hvs.", 20},
+	{"dop_v1_", 32},
+	{"pypi-", 50},
 }
 
 // tokenAt returns the bounds of the secret that starts right at i, by its form alone.

@@ -34,7 +34,7 @@ func serveUnix(t *testing.T, path string, h http.HandlerFunc) {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: time.Second}
 	done := make(chan struct{})
 	go func() { _ = s.Serve(l); close(done) }()
-	t.Cleanup(func() { s.Close(); <-done })
+	t.Cleanup(func() { _ = s.Close(); <-done })
 }
 
 func writeJSON(t *testing.T, path string, v any) {

@@ -205,7 +205,7 @@ func TestRealProcess(t *testing.T) {
 		t.Skip("no /bin/cat: ", err)
 	}
 	defer func() {
-		stdin.Close()
+		_ = stdin.Close()
 		_ = cmd.Wait()
 	}()
 	tab := New(cfg)

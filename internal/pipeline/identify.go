@@ -77,8 +77,13 @@ func changed(a, b event.Namespaces) []string {
 		name string
 		a, b uint32
 	}{
-		{"mnt", a.Mnt, b.Mnt}, {"cgroup", a.Cgroup, b.Cgroup}, {"uts", a.UTS, b.UTS}, {"ipc", a.IPC, b.IPC}, {"user", a.User, b.User},
-		{"pid", a.PID, b.PID}, {"net", a.Net, b.Net},
+		{"mnt", a.Mnt, b.Mnt},
+		{"cgroup", a.Cgroup, b.Cgroup},
+		{"uts", a.UTS, b.UTS},
+		{"ipc", a.IPC, b.IPC},
+		{"user", a.User, b.User},
+		{"pid", a.PID, b.PID},
+		{"net", a.Net, b.Net},
 	} {
 		if t.a != t.b {
 			types = append(types, t.name)

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	}
 	fmt.Println(l.Addr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	l.Close()
+	_ = l.Close()
 }
 
 // wantSocket looks for a socket with an owner and a state.
@@ -110,7 +110,7 @@ func TestOtherNamespace(t *testing.T) {
 	if id, _ := inodeOf(own, "net"); strings.Contains(value, fmt.Sprintf("netns=%d ", id)) {
 		t.Errorf("%s is said to be in this namespace: %s", address, value)
 	}
-	in.Close()
+	_ = in.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}

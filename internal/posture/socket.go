@@ -129,7 +129,7 @@ func (s *survey) readTable(n *namespace, t table) {
 			}
 			return len(s.found) < maxSockets
 		})
-		f.Close()
+		_ = f.Close() // it was only read
 		if err == nil {
 			return
 		}

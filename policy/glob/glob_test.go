@@ -118,8 +118,16 @@ func TestSpecificity(t *testing.T) {
 // FuzzMatch compares with a regular expression that is made from the pattern byte by byte.
 func FuzzMatch(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"/etc/**", "/etc/a/b"}, {"/a[b-d!]*", "/ac"}, {"/{a,b{c,}}?", "/bcx"}, {"/[!x]", "/\xff"},
-		{`/\[a`, "/[a"}, {"**/**/x", "/a/x"}, {"/a***b", "/a/b"}, {"{,/}*", ""}, {"/[a-]", "/-"}, {"/[^^]", "/^"},
+		{"/etc/**", "/etc/a/b"},
+		{"/a[b-d!]*", "/ac"},
+		{"/{a,b{c,}}?", "/bcx"},
+		{"/[!x]", "/\xff"},
+		{`/\[a`, "/[a"},
+		{"**/**/x", "/a/x"},
+		{"/a***b", "/a/b"},
+		{"{,/}*", ""},
+		{"/[a-]", "/-"},
+		{"/[^^]", "/^"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

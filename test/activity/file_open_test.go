@@ -139,7 +139,7 @@ func doOpenCalls(dir string) (facts, error) {
 		if err != nil {
 			return nil, err
 		}
-		unix.Close(fd)
+		_ = unix.Close(fd)
 	}
 	return subject(name)
 }

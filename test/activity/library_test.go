@@ -208,7 +208,7 @@ func doMapQuietly(dir string) (facts, error) {
 		}
 	}
 	if _, err := unix.Mmap(-1, 0, page, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE); err != unix.EBADF {
-		return nil, fmt.Errorf("map without a file: %v", err)
+		return nil, fmt.Errorf("map without a file: %w", err)
 	}
 	return nil, nil
 }
@@ -356,7 +356,7 @@ func doMemoryQuietly(string) (facts, error) {
 		return nil, errno
 	}
 	if _, _, errno := unix.Syscall(unix.SYS_MPROTECT, 1, page, unix.PROT_EXEC); errno != unix.EINVAL {
-		return nil, fmt.Errorf("mprotect of an odd address: %v", errno)
+		return nil, fmt.Errorf("mprotect of an odd address: %w", errno)
 	}
 	_, err = anonymous(1, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	return nil, err

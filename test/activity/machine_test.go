@@ -88,7 +88,7 @@ func noCalls32() string {
 	if err != nil {
 		return err.Error()
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	path, err := program(dir, call32(20)) // getpid
 	if err != nil {
 		return err.Error()

@@ -154,7 +154,7 @@ func noProtocol(protocol int) func() string {
 		if err != nil {
 			return fmt.Sprintf("no sockets of protocol %d: %v", protocol, err)
 		}
-		unix.Close(fd)
+		_ = unix.Close(fd)
 		return ""
 	}
 }
@@ -183,7 +183,7 @@ func noSends(_ string, f facts) []event.Event {
 // fails checks that a step failed as it should.
 func fails(got error, want unix.Errno) error {
 	if !errors.Is(got, want) {
-		return fmt.Errorf("%v instead of %v", got, want)
+		return fmt.Errorf("%w instead of %w", got, want)
 	}
 	return nil
 }

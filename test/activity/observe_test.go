@@ -77,7 +77,7 @@ func child(t *testing.T, a activity, dir, cgroup string) (*exec.Cmd, *bytes.Buff
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { fd.Close() })
+		t.Cleanup(func() { _ = fd.Close() })
 		cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(fd.Fd())}
 	}
 	return cmd, &out

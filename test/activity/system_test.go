@@ -3,6 +3,7 @@
 package activity
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -99,7 +100,11 @@ func doReadMemory(string) (facts, error) {
 	local := []unix.Iovec{{Base: &b[0], Len: 8}}
 	remote := []unix.RemoteIovec{{Base: 1, Len: 8}} // nothing is mapped there: the attempt counts
 	_, err := unix.ProcessVMReadv(os.Getppid(), local, remote, 0)
-	return facts{"target": strconv.Itoa(os.Getppid()), "errno": strconv.Itoa(int(err.(unix.Errno)))}, nil
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return nil, errors.New("nothing was mapped, and yet it was read")
+	}
+	return facts{"target": strconv.Itoa(os.Getppid()), "errno": strconv.Itoa(int(errno))}, nil
 }
 
 func wantReadMemory(_ string, f facts) []event.Event {
@@ -207,8 +212,8 @@ func wantUmount(dir string, _ facts) []event.Event {
 }
 
 func doMountRefused(dir string) (facts, error) {
-	if err := unix.Mount("x", filepath.Join(dir, "absent"), "tmpfs", 0, ""); err != unix.ENOENT {
-		return nil, fmt.Errorf("mount on nothing: %v", err)
+	if err := unix.Mount("x", filepath.Join(dir, "absent"), "tmpfs", 0, ""); !errors.Is(err, unix.ENOENT) {
+		return nil, fmt.Errorf("mount on nothing: %w", err)
 	}
 	return nil, nil
 }
@@ -273,7 +278,7 @@ func wantCall(errno unix.Errno, c event.Call) func(string, facts) []event.Event 
 }
 
 func noKexec() string {
-	if err := kexecNonsense(); err == unix.ENOSYS {
+	if err := kexecNonsense(); errors.Is(err, unix.ENOSYS) {
 		return "the kernel has no kexec"
 	}
 	return ""
@@ -286,8 +291,8 @@ func kexecNonsense() error {
 }
 
 func doKexec(string) (facts, error) {
-	if err := kexecNonsense(); err != unix.EINVAL {
-		return nil, fmt.Errorf("kexec_load with nonsense: %v", err)
+	if err := kexecNonsense(); !errors.Is(err, unix.EINVAL) {
+		return nil, fmt.Errorf("kexec_load with nonsense: %w", err)
 	}
 	return nil, nil
 }
@@ -297,10 +302,10 @@ func doSettime(string) (facts, error) {
 	ts := unix.Timespec{Nsec: 2_000_000_000}
 	_, _, errno := unix.Syscall(unix.SYS_CLOCK_SETTIME, 0, uintptr(unsafe.Pointer(&ts)), 0)
 	if errno != unix.EINVAL {
-		return nil, fmt.Errorf("clock_settime with nonsense: %v", errno)
+		return nil, fmt.Errorf("clock_settime with nonsense: %w", errno)
 	}
-	if _, err := unix.Adjtimex(&unix.Timex{Modes: 0x4000, Tick: 1}); err != unix.EINVAL {
-		return nil, fmt.Errorf("adjtimex with nonsense: %v", err)
+	if _, err := unix.Adjtimex(&unix.Timex{Modes: 0x4000, Tick: 1}); !errors.Is(err, unix.EINVAL) {
+		return nil, fmt.Errorf("adjtimex with nonsense: %w", err)
 	}
 	_, err := unix.Adjtimex(&unix.Timex{}) // only reads: no event
 	return nil, err

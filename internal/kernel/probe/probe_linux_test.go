@@ -170,7 +170,7 @@ func TestUnprivileged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	self, err := os.ReadFile("/proc/self/exe")
 	if err == nil {
 		err = errors.Join(os.Chmod(dir, 0o755), os.WriteFile(dir+"/test", self, 0o755))

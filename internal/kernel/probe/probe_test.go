@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -113,7 +114,7 @@ func TestRungs(t *testing.T) {
 
 func TestErrorText(t *testing.T) {
 	e := &Error{Lack: NoBPF, text: "the kernel refuses it", hint: "ask", err: bytes.ErrTooLarge}
-	if e.Error() != "the kernel refuses it: "+bytes.ErrTooLarge.Error() || e.Unwrap() != bytes.ErrTooLarge || e.Hint() != "ask" {
+	if e.Error() != "the kernel refuses it: "+bytes.ErrTooLarge.Error() || !errors.Is(e.Unwrap(), bytes.ErrTooLarge) || e.Hint() != "ask" {
 		t.Errorf("%q, %v, %q", e.Error(), e.Unwrap(), e.Hint())
 	}
 }

@@ -121,8 +121,14 @@ func namespaceTypes(flags uint64) []string {
 		bit  uint64
 		name string
 	}{
-		{0x80, "time"}, {0x20000, "mnt"}, {0x2000000, "cgroup"}, {0x4000000, "uts"}, {0x8000000, "ipc"}, {0x10000000, "user"},
-		{0x20000000, "pid"}, {0x40000000, "net"},
+		{0x80, "time"},
+		{0x20000, "mnt"},
+		{0x2000000, "cgroup"},
+		{0x4000000, "uts"},
+		{0x8000000, "ipc"},
+		{0x10000000, "user"},
+		{0x20000000, "pid"},
+		{0x40000000, "net"},
 	} {
 		if flags&f.bit != 0 {
 			types = append(types, f.name)
@@ -138,9 +144,21 @@ func mountOperation(flags uint64) (operation string, names []string) {
 		bit  uint64
 		name string
 	}{
-		{1, "MS_RDONLY"}, {2, "MS_NOSUID"}, {4, "MS_NODEV"}, {8, "MS_NOEXEC"}, {0x10, "MS_SYNCHRONOUS"}, {0x20, "MS_REMOUNT"},
-		{0x400, "MS_NOATIME"}, {0x1000, "MS_BIND"}, {0x2000, "MS_MOVE"}, {0x4000, "MS_REC"}, {0x20000, "MS_UNBINDABLE"},
-		{0x40000, "MS_PRIVATE"}, {0x80000, "MS_SLAVE"}, {0x100000, "MS_SHARED"}, {0x200000, "MS_RELATIME"},
+		{1, "MS_RDONLY"},
+		{2, "MS_NOSUID"},
+		{4, "MS_NODEV"},
+		{8, "MS_NOEXEC"},
+		{0x10, "MS_SYNCHRONOUS"},
+		{0x20, "MS_REMOUNT"},
+		{0x400, "MS_NOATIME"},
+		{0x1000, "MS_BIND"},
+		{0x2000, "MS_MOVE"},
+		{0x4000, "MS_REC"},
+		{0x20000, "MS_UNBINDABLE"},
+		{0x40000, "MS_PRIVATE"},
+		{0x80000, "MS_SLAVE"},
+		{0x100000, "MS_SHARED"},
+		{0x200000, "MS_RELATIME"},
 	} {
 		if flags&f.bit != 0 {
 			names = append(names, f.name)
