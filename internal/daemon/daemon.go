@@ -34,6 +34,8 @@ type Config struct {
 	// Sensors names those to use; empty: all.
 	Sensors []string
 	Scope   Scope
+	// RingBytes is the size of the ring that records come through, a power of two of at least a page; 0: 8 MiB.
+	RingBytes uint32
 	// Duration ends the run by itself; 0: it lasts until its context does or it is told to stop.
 	Duration time.Duration
 	Logger   *slog.Logger

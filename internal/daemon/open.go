@@ -78,7 +78,7 @@ func (d *Daemon) openKernel() error {
 	if err != nil {
 		return err
 	}
-	d.kernel, err = kernel.Open(kernel.Config{Trampolines: probe.Trampolines(), CgroupRoot: root, Scope: scope})
+	d.kernel, err = kernel.Open(kernel.Config{Trampolines: probe.Trampolines(), CgroupRoot: root, Scope: scope, RingBytes: d.cfg.RingBytes})
 	if err != nil {
 		return err
 	}

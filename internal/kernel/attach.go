@@ -33,8 +33,9 @@ func (k *Kernel) Add(s *Sensor) error {
 	}
 	replace := map[string]*ebpf.Map{}
 	for _, name := range shared {
-		if spec.Maps[name] != nil {
+		if m := spec.Maps[name]; m != nil {
 			replace[name] = k.core.Maps[name]
+			m.MaxEntries = replace[name].MaxEntries() // which Config may have set
 		}
 	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, k.options(replace))

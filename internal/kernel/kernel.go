@@ -34,6 +34,8 @@ type Config struct {
 	// CgroupRoot is where the cgroup v2 tree is mounted.
 	CgroupRoot string
 	Scope      Scope
+	// RingBytes is the size of the ring between programs and reader, a power of two of at least a page; 0: as built, 8 MiB.
+	RingBytes uint32
 }
 
 // Kernel holds loaded programs. Its methods may be called from one goroutine, but Losses and Attached from any.
@@ -60,6 +62,9 @@ func Open(cfg Config) (*Kernel, error) {
 	spec, err := loadBpf()
 	if err != nil {
 		return nil, fmt.Errorf("read the core object: %w", err)
+	}
+	if cfg.RingBytes != 0 {
+		spec.Maps[bpfMapRing].MaxEntries = cfg.RingBytes
 	}
 	if k.core, err = ebpf.NewCollectionWithOptions(spec, k.options(nil)); err != nil {
 		return nil, fmt.Errorf("load the core object: %w", err)
