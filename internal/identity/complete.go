@@ -27,7 +27,7 @@ func (t *Table) complete(e *entry, k known) {
 		}
 		p.Exe, p.ExeInode, p.ExeDevice = k.proc.Exe, k.proc.ExeInode, k.proc.ExeDevice
 		p.Argv, p.ArgvTruncated, p.CWD = k.proc.Argv, k.proc.ArgvTruncated, k.proc.CWD
-		p.KernelThread = k.proc.KernelThread
+		p.KernelThread, p.LoginUID = k.proc.KernelThread, k.proc.LoginUID
 		t.setImage(e, k.img)
 	}
 	if add&hasIDs != 0 {

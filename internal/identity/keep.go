@@ -12,9 +12,9 @@ import (
 // tickNS is the unit of /proc's start times: USER_HZ is 100 on every architecture that Go runs on.
 const tickNS = 10_000_000
 
-// entryBytes is what a process costs besides shared parts: the entry, its current version, its namespaces, its comm
-// and its share of the map at average load.
-const entryBytes = int64(unsafe.Sizeof(entry{})+unsafe.Sizeof(event.Process{})+unsafe.Sizeof(event.Namespaces{})) + 16 + 48
+// entryBytes is what a process costs besides shared parts: the entry, its current version, its namespaces, its comm,
+// its login id and its share of the map at average load.
+const entryBytes = int64(unsafe.Sizeof(entry{})+unsafe.Sizeof(event.Process{})+unsafe.Sizeof(event.Namespaces{})) + 16 + 4 + 48
 
 // charge is the accounting of a part that several processes share: it counts once, while anyone holds it.
 type charge struct {

@@ -74,10 +74,22 @@ func parseStatus(b []byte) IDs {
 	return ids
 }
 
+// parseLoginUID reads /proc/PID/loginuid, which holds the id that nobody has when nobody logged in.
+func parseLoginUID(b []byte) *uint32 {
+	id := parseID(strings.TrimSpace(string(b)))
+	if id == nobody {
+		return nil
+	}
+	return &id
+}
+
+// nobody is the id that no user can have.
+const nobody = ^uint32(0)
+
 func parseID(s string) uint32 {
 	id, err := strconv.ParseUint(s, 10, 32)
 	if err != nil {
-		return ^uint32(0) // the id that nobody has
+		return nobody
 	}
 	return uint32(id)
 }

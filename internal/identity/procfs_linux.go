@@ -63,6 +63,9 @@ func (p *procInfo) read(dir string) {
 	if b, err := os.ReadFile(filepath.Join(dir, "cgroup")); err == nil {
 		p.cgroup, p.cgroupV2 = parseCgroups(b)
 	}
+	if b, err := os.ReadFile(filepath.Join(dir, "loginuid")); err == nil { // absent from kernels without audit
+		p.proc.LoginUID = parseLoginUID(b)
+	}
 	p.proc.Namespaces = readNamespaces(filepath.Join(dir, "ns"))
 	if p.proc.KernelThread {
 		return

@@ -34,6 +34,19 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
+func TestParseLoginUID(t *testing.T) {
+	for in, want := range map[string]uint32{"1000": 1000, "0\n": 0, "4294967294": 4294967294} {
+		if got := parseLoginUID([]byte(in)); got == nil || *got != want {
+			t.Errorf("%q: got %v", in, got)
+		}
+	}
+	for _, in := range []string{"4294967295", "4294967296", "-1", "", "alice"} {
+		if got := parseLoginUID([]byte(in)); got != nil {
+			t.Errorf("%q: got %d", in, *got)
+		}
+	}
+}
+
 func TestParseCgroups(t *testing.T) {
 	for in, want := range map[string]string{
 		"0::/a.slice/b.service\n":             "/a.slice/b.service",
@@ -66,6 +79,7 @@ func FuzzProcfs(f *testing.F) {
 			t.Errorf("start overflows: %+v", s)
 		}
 		parseStatus(b)
+		parseLoginUID(b)
 		parseCmdline(b)
 		if path, _ := parseCgroups(b); strings.Contains(path, "\n") {
 			t.Errorf("path %q", path)

@@ -2,6 +2,8 @@ package identity
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 
 	"github.com/stockade-security/stockade/event"
 )
@@ -47,7 +49,8 @@ type ForkInfo struct {
 	Namespaces *event.Namespaces
 }
 
-// ExecInfo is a successful exec: all of the new image. The table keeps no reference to its slices and strings.
+// ExecInfo is a successful exec: all of the new image. The table keeps no reference to its slices and strings, but
+// keeps LoginUID: nobody may change what it points to.
 type ExecInfo struct {
 	TimeNS uint64
 	Task   Task
@@ -64,7 +67,9 @@ type ExecInfo struct {
 	Argv          []string
 	ArgvTruncated bool
 	CWD           string
-	IDs           IDs
+	// LoginUID is the audit session's user, which a change of ids leaves alone; nil: none.
+	LoginUID *uint32
+	IDs      IDs
 	// Namespaces may be nil: as before.
 	Namespaces *event.Namespaces
 }
@@ -112,7 +117,7 @@ func (t *Table) Exec(x ExecInfo) *event.Process {
 			Ref:      event.Ref{Name: x.Task.name(), Exe: t.intern(x.Exe)},
 			ExeInode: x.Inode, ExeDevice: t.intern(x.Device),
 			Argv: t.argv(x.Argv), ArgvTruncated: x.ArgvTruncated, CWD: t.intern(x.CWD),
-			Namespaces: x.Namespaces,
+			LoginUID: x.LoginUID, Namespaces: x.Namespaces,
 		},
 		has: hasImage | hasIDs,
 	}
@@ -202,6 +207,21 @@ func (t *Table) Latest(pid int) (*event.Process, bool) {
 	}
 	e.touch()
 	return e.proc, true
+}
+
+// Processes returns those that run now, in order of their pids, each as it is known by now.
+func (t *Table) Processes() []*event.Process {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var running []*event.Process
+	for e := t.live.head; e != nil; e = e.next {
+		if !e.exited {
+			t.refresh(e)
+			running = append(running, e.proc)
+		}
+	}
+	slices.SortFunc(running, func(a, b *event.Process) int { return cmp.Compare(a.PID, b.PID) })
+	return running
 }
 
 // entryFor returns the entry of a record's task, adding one from the header, and asking /proc, when there is none.

@@ -24,10 +24,11 @@ func (p fakeProc) write(t *testing.T, procfs string) {
 	t.Helper()
 	dir := filepath.Join(procfs, strconv.Itoa(p.pid))
 	files := map[string]string{
-		"stat":    statLine(strconv.Itoa(p.pid), p.comm, strconv.Itoa(p.ppid), "0"+p.flags, fmt.Sprint(p.ticks), "1"),
-		"status":  "Uid:\t1000\t1000\t1000\t1000\nGid:\t5\t6\t7\t8\nCapEff:\t0000000000000001\n",
-		"cmdline": p.comm + "\x00--token=x\x00",
-		"cgroup":  "0::/system.slice/" + p.comm + ".service\n",
+		"stat":     statLine(strconv.Itoa(p.pid), p.comm, strconv.Itoa(p.ppid), "0"+p.flags, fmt.Sprint(p.ticks), "1"),
+		"status":   "Uid:\t1000\t1000\t1000\t1000\nGid:\t5\t6\t7\t8\nCapEff:\t0000000000000001\n",
+		"cmdline":  p.comm + "\x00--token=x\x00",
+		"cgroup":   "0::/system.slice/" + p.comm + ".service\n",
+		"loginuid": "1001",
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "ns"), 0o700); err != nil {
 		t.Fatal(err)
@@ -71,7 +72,8 @@ func TestSnapshot(t *testing.T) {
 	worker := task(7, 3000*tickNS+1234, "")
 	p := tab.Lookup(worker)
 	if p.StartNS != worker.StartNS || !p.Existing || p.Unit != "worker.service" || p.User != "alice" || p.EGID != 6 || p.CWD != "/srv" ||
-		p.Namespaces.Net != 4026531840 || p.Argv[1] != "--token=[redacted]" || p.Capabilities[0] != "CAP_CHOWN" {
+		p.Namespaces.Net != 4026531840 || p.Argv[1] != "--token=[redacted]" || p.Capabilities[0] != "CAP_CHOWN" ||
+		p.LoginUID == nil || *p.LoginUID != 1001 {
 		t.Errorf("got %+v", p)
 	}
 	if got := names(p); got != "30:nginx:/usr/sbin/nginx 1:init:/sbin/init" {

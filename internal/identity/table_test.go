@@ -85,6 +85,60 @@ func TestForkExecExit(t *testing.T) {
 	}
 }
 
+// TestLoginUID: who logged in goes down to children and stays through su; an exec tells anew.
+func TestLoginUID(t *testing.T) {
+	tab := New(testConfig(t))
+	shell, child := task(10, 101*second, "sh"), task(11, 102*second, "sh")
+	check := func(what string, p *event.Process, want string) {
+		t.Helper()
+		got := "none"
+		if p.LoginUID != nil {
+			got = fmt.Sprint(*p.LoginUID)
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", what, got, want)
+		}
+	}
+	check("unknown", tab.Lookup(shell), "none")
+	login := uint32(1000)
+	check("exec", tab.Exec(ExecInfo{Task: shell, Exe: "/bin/sh", LoginUID: &login}), "1000")
+	check("fork", tab.Fork(ForkInfo{Parent: shell, Child: child}), "1000")
+	check("setuid", tab.SetIDs(child, IDs{}, 0), "1000")
+	check("exec without", tab.Exec(ExecInfo{Task: child, Exe: "/sbin/agetty"}), "none")
+	check("the parent", tab.Lookup(shell), "1000")
+}
+
+// TestMaker: with CLONE_PARENT the child is a copy of its maker, and a sibling.
+func TestMaker(t *testing.T) {
+	tab := New(testConfig(t))
+	shell, maker, child := task(10, 101*second, "sh"), task(11, 102*second, "job"), task(12, 103*second, "job")
+	tab.Exec(ExecInfo{Task: shell, Exe: "/bin/sh"})
+	tab.Exec(ExecInfo{Task: maker, Parent: shell, Exe: "/bin/job"})
+	p := tab.Fork(ForkInfo{Parent: shell, Maker: maker, Child: child})
+	if p.Exe != "/bin/job" || names(p) != "10:sh:/bin/sh" {
+		t.Errorf("got %s with parents %s", p.Exe, names(p))
+	}
+}
+
+func TestProcesses(t *testing.T) {
+	tab := New(testConfig(t))
+	parent, child, other := task(30, 101*second, "parent"), task(31, 102*second, "child"), task(7, 103*second, "other")
+	tab.Exec(ExecInfo{Task: parent, Exe: "/bin/parent"})
+	tab.Fork(ForkInfo{Parent: parent, Child: child})
+	moved := other
+	moved.CgroupID = 5
+	tab.Lookup(moved)
+	tab.Exit(parent, 104*second) // its child runs on, so it is kept like a live one
+	tab.setCgroupPath(5, "/system.slice/other.service", true)
+	var got []string
+	for _, p := range tab.Processes() {
+		got = append(got, fmt.Sprintf("%d %s %s", p.PID, p.Name, p.Unit))
+	}
+	if d := cmp.Diff([]string{"7 other other.service", "31 child "}, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestVersions(t *testing.T) {
 	tab := New(testConfig(t))
 	k := task(10, 101*second, "a")

@@ -101,13 +101,11 @@ func (k *Kernel) expand(h *Hook, p *ebpf.ProgramSpec, rung Rung) []copied {
 		return []copied{{plan{name: p.Name, target: p.SectionName, hook: h}, p}}
 	}
 	var out []copied
-	if rung == Tracepoints {
-		for _, c := range h.Syscalls {
-			out = append(out, copied{plan{name: p.Name, target: "sys_exit/" + c.Name, hook: h, syscall: c}, p})
-		}
-		return out
-	}
 	for _, c := range h.Syscalls {
+		if rung == Tracepoints || k.ambiguous("__x64_sys_"+c.Name) {
+			out = append(out, copied{plan{name: p.Name, target: "sys_exit/" + c.Name, hook: h, syscall: c}, p})
+			continue
+		}
 		for _, prefix := range []string{"__x64_sys_", "__ia32_sys_", "__ia32_compat_sys_"} {
 			one := p.Copy()
 			one.AttachType, one.AttachTo = ebpf.AttachTraceFExit, prefix+c.Name
@@ -119,6 +117,22 @@ func (k *Kernel) expand(h *Hook, p *ebpf.ProgramSpec, rung Rung) []copied {
 		}
 	}
 	return out
+}
+
+// ambiguous says whether the kernel's types have two functions of that name, so that none can be named as a target. On
+// 6.1 those are the system calls that a configuration may leave out: the stub is described beside the real one.
+func (k *Kernel) ambiguous(name string) bool {
+	all, err := k.types.AnyTypesByName(name)
+	if err != nil {
+		return false
+	}
+	n := 0
+	for _, t := range all {
+		if _, ok := t.(*btf.Func); ok {
+			n++
+		}
+	}
+	return n > 1
 }
 
 // missing says what the kernel lacks for a program, as far as its types tell.
@@ -203,15 +217,20 @@ func (k *Kernel) keep(l link.Link, err error) error {
 // dispatch enters a handler in the dispatcher's table, and attaches the dispatcher with the first one.
 func (k *Kernel) dispatch(c Syscall, prog *ebpf.Program) error {
 	table := k.core.Maps[bpfMapHandlers]
-	var errs []error
-	if c.Native >= 0 {
-		errs = append(errs, table.Put(uint32(c.Native), prog))
+	for _, number := range []int{c.Native, c.compat()} {
+		if number < 0 {
+			continue
+		}
+		if k.handlers[number] {
+			return errors.New("another sensor handles this system call already")
+		}
+		k.handlers[number] = true
+		if err := table.Put(uint32(number), prog); err != nil {
+			return err
+		}
 	}
-	if c.IA32 >= 0 {
-		errs = append(errs, table.Put(uint32(compatBase+c.IA32), prog))
-	}
-	if err := errors.Join(errs...); err != nil || k.handled {
-		return err
+	if k.handled {
+		return nil
 	}
 	k.handled = true
 	return k.keep(link.AttachTracing(link.TracingOptions{Program: k.core.Programs[bpfProgKernelSysExit]}))

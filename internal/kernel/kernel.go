@@ -47,6 +47,7 @@ type Kernel struct {
 	links    []link.Link // kept: a link that is garbage-collected detaches its program
 	reader   *ringbuf.Reader
 	handled  bool
+	handlers map[int]bool // entries of the dispatcher's table in use
 	attached []Attached
 	decoders map[event.Kind]func(*Record, *event.Event) error
 	folds    []*fold
@@ -58,7 +59,7 @@ func Open(cfg Config) (*Kernel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the kernel's types: %w", err)
 	}
-	k := &Kernel{cfg: cfg, types: types, decoders: map[event.Kind]func(*Record, *event.Event) error{}}
+	k := &Kernel{cfg: cfg, types: types, handlers: map[int]bool{}, decoders: map[event.Kind]func(*Record, *event.Event) error{}}
 	spec, err := loadBpf()
 	if err != nil {
 		return nil, fmt.Errorf("read the core object: %w", err)

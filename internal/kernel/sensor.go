@@ -63,6 +63,14 @@ type Syscall struct {
 	Native, IA32 int
 }
 
+// compat is the i386 number's place in the dispatcher's table; -1: none.
+func (c Syscall) compat() int {
+	if c.IA32 < 0 {
+		return -1
+	}
+	return compatBase + c.IA32
+}
+
 // Attached says where a hook ended up.
 type Attached struct {
 	Sensor  string `json:"sensor"`

@@ -99,6 +99,7 @@ func execInfo(r *kernel.Record, task identity.Task, x *process.Exec) identity.Ex
 		Exe:    x.File.Path, Inode: x.File.Inode, Device: x.File.Device, ChangedNS: x.ChangedNS,
 		Argv: x.Argv, ArgvTruncated: x.ArgvTruncated, CWD: x.CWD,
 		IDs:        identity.IDs{UID: r.UID, GID: r.GID, EUID: x.EUID, EGID: x.EGID, Capabilities: x.Capabilities},
+		LoginUID:   x.LoginUID,
 		Namespaces: &x.Namespaces,
 	}
 }
@@ -106,10 +107,11 @@ func execInfo(r *kernel.Record, task identity.Task, x *process.Exec) identity.Ex
 // forkInfo describes the child, which shares its maker's name, ids and cgroup until it changes them. Its parent is not
 // its maker where CLONE_PARENT was used.
 func forkInfo(r *kernel.Record, maker identity.Task, f *event.Fork) identity.ForkInfo {
-	child, parent := maker, maker
-	child.PID, child.StartNS = f.Child.PID, f.Child.StartNS
+	info := identity.ForkInfo{TimeNS: r.TimeNS, Parent: maker, Child: maker}
+	info.Child.PID, info.Child.StartNS = f.Child.PID, f.Child.StartNS
 	if f.Parent.PID != maker.PID {
-		parent = identity.Task{PID: f.Parent.PID, StartNS: f.Parent.StartNS}
+		info.Parent = identity.Task{PID: f.Parent.PID, StartNS: f.Parent.StartNS}
+		info.Maker = maker
 	}
-	return identity.ForkInfo{TimeNS: r.TimeNS, Parent: parent, Child: child}
+	return info
 }

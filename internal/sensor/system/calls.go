@@ -33,7 +33,6 @@ var (
 	uringCalls     = []kernel.Syscall{{Name: "io_uring_setup", Native: 425, IA32: 425}, {Name: "io_uring_register", Native: 427, IA32: 427}}
 	ipcCalls       = []kernel.Syscall{
 		{Name: "shmget", Native: 29, IA32: 395},
-		{Name: "shmat", Native: 30, IA32: 397},
 		{Name: "shmctl", Native: 31, IA32: 396},
 		{Name: "semget", Native: 64, IA32: 393},
 		{Name: "semctl", Native: 66, IA32: 394},

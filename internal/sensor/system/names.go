@@ -36,8 +36,6 @@ func describe(r *kernel.Record, call *event.Call, c *bpfCall) error {
 		call.Operation = strconv.FormatUint(uint64(uint32(c.Args[1])), 10)
 	case "shmget", "semget", "msgget":
 		call.Operation, call.Argument = "get", hex(uint64(uint32(c.Args[0])))
-	case "shmat":
-		call.Operation, call.Argument = "attach", strconv.Itoa(int(int32(c.Args[0])))
 	case "shmctl", "msgctl":
 		call.Operation, call.Argument = ipcCommand(uint32(c.Args[1])), strconv.Itoa(int(int32(c.Args[0])))
 	case "semctl":

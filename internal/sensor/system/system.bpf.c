@@ -253,8 +253,8 @@ SYSCALL_PROG(system_ns)
 	return 0;
 }
 
-/* kexec_load, kexec_file_load, io_uring_setup, the System V and POSIX message, semaphore and memory calls that make,
- * control or attach: attempts count. */
+/* kexec_load, kexec_file_load, io_uring_setup, the System V and POSIX message, semaphore and memory calls that make or
+ * control: attempts count. */
 SYSCALL_PROG(system_kexec) { return in_scope() ? call(regs, ret, KIND_KEXEC) : 0; }
 SYSCALL_PROG(system_io_uring) { return in_scope() ? call(regs, ret, KIND_IO_URING) : 0; }
 SYSCALL_PROG(system_ipc) { return in_scope() ? call(regs, ret, KIND_IPC) : 0; }
