@@ -108,18 +108,6 @@ func TestLoginUID(t *testing.T) {
 	check("the parent", tab.Lookup(shell), "1000")
 }
 
-// TestMaker: with CLONE_PARENT the child is a copy of its maker, and a sibling.
-func TestMaker(t *testing.T) {
-	tab := New(testConfig(t))
-	shell, maker, child := task(10, 101*second, "sh"), task(11, 102*second, "job"), task(12, 103*second, "job")
-	tab.Exec(ExecInfo{Task: shell, Exe: "/bin/sh"})
-	tab.Exec(ExecInfo{Task: maker, Parent: shell, Exe: "/bin/job"})
-	p := tab.Fork(ForkInfo{Parent: shell, Maker: maker, Child: child})
-	if p.Exe != "/bin/job" || names(p) != "10:sh:/bin/sh" {
-		t.Errorf("got %s with parents %s", p.Exe, names(p))
-	}
-}
-
 func TestProcesses(t *testing.T) {
 	tab := New(testConfig(t))
 	parent, child, other := task(30, 101*second, "parent"), task(31, 102*second, "child"), task(7, 103*second, "other")
