@@ -3,8 +3,10 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,13 +21,17 @@ func (d *Daemon) inventory(ctx context.Context) {
 	if err := d.table.Snapshot(ctx); err != nil {
 		d.cfg.Logger.Error("existing processes are unknown", "error", err)
 	}
+	fact := func(p event.Posture, who *event.Process) {
+		d.submit(ctx, &event.Event{Kind: event.KindPosture, Evidence: event.EvidenceInventory, Time: time.Now(), Process: who, Posture: &p})
+	}
+	emit := func(p event.Posture) { fact(p, nil) }
 	reader := posture.New(nil, probe.BPFPrograms)
 	facts := reader.Inventory(ctx)
-	emit := func(p event.Posture) {
-		d.submit(ctx, &event.Event{Kind: event.KindPosture, Evidence: event.EvidenceInventory, Time: time.Now(), Posture: &p})
-	}
 	for _, p := range facts {
 		emit(p)
+	}
+	for _, p := range d.table.Processes() {
+		fact(event.Posture{Subject: "process", Name: strconv.Itoa(p.PID), Value: cmp.Or(p.Exe, p.Name)}, p)
 	}
 	reader.Watch(ctx, facts, posture.DefaultInterval, emit)
 }
