@@ -186,7 +186,8 @@ static __always_inline void *emit_fold(struct slot *s, void *map, const void *ke
 	return r;
 }
 
-/* Sends the record and gives the slot back. The reader polls; it is woken early when much is waiting. */
+/* Sends the record and gives the slot back. The reader polls; it is woken early by the record that brings what waits over
+ * WAKE_BYTES, and by no other: a wake-up costs several times the record. */
 static __always_inline void emit_end(struct slot *s)
 {
 	struct cpu_stats *c = cpu_stats();
@@ -202,7 +203,8 @@ static __always_inline void emit_end(struct slot *s)
 	r->cpu = bpf_get_smp_processor_id();
 	if (bytes > DATA_MAX)
 		bytes = DATA_MAX;
-	__u64 flags = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > WAKE_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	__u64 waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
+	__u64 flags = waiting <= WAKE_BYTES && waiting + bytes > WAKE_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 	if (bpf_ringbuf_output(&ring, s->data, bytes, flags) && c)
 		__sync_fetch_and_add(&c->lost[LOSS_RING_FULL], 1);
 	slot_free(s);
