@@ -209,6 +209,19 @@ func (t *Table) Latest(pid int) (*event.Process, bool) {
 	return e.proc, true
 }
 
+// Newest returns a process as it is known by now; p itself when the table has forgotten it. Like Lookup it waits for the
+// table's lock alone.
+func (t *Table) Newest(p *event.Process) *event.Process {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.find(p.PID, p.StartNS)
+	if e == nil {
+		return p
+	}
+	t.refresh(e)
+	return e.proc
+}
+
 // Processes returns those that run now, in order of their pids, each as it is known by now.
 func (t *Table) Processes() []*event.Process {
 	t.mu.Lock()

@@ -64,7 +64,7 @@ func setDefault[T comparable](v *T, d T) {
 }
 
 // Table is the process table. Records (Fork, Exec, Exit and so on) come from one goroutine, in the order in which
-// the kernel made them; Lookup, Latest, Processes, Snapshot and Stats may be called from any. Use New.
+// the kernel made them; Lookup, Latest, Newest, Processes, Snapshot and Stats may be called from any. Use New.
 type Table struct {
 	cfg    Config
 	redact Redactor

@@ -115,9 +115,15 @@ func TestProcesses(t *testing.T) {
 	tab.Fork(ForkInfo{Parent: parent, Child: child})
 	moved := other
 	moved.CgroupID = 5
-	tab.Lookup(moved)
+	old := tab.Lookup(moved)
 	tab.Exit(parent, 104*second) // its child runs on, so it is kept like a live one
 	tab.setCgroupPath(5, "/system.slice/other.service", true)
+	if p := tab.Newest(old); old.Unit != "" || p.Unit != "other.service" || p.PID != old.PID {
+		t.Errorf("the newest version of %+v is %+v", old, p)
+	}
+	if unheard := (&event.Process{Ref: event.Ref{PID: 7, StartNS: 1}}); tab.Newest(unheard) != unheard {
+		t.Error("a forgotten process has another version")
+	}
 	var got []string
 	for _, p := range tab.Processes() {
 		got = append(got, fmt.Sprintf("%d %s %s", p.PID, p.Name, p.Unit))
