@@ -104,7 +104,7 @@ type Fork struct {
 
 // Exit is the detail of KindExit.
 type Exit struct {
-	// Code is the exit status; meaningless when Signal is set.
+	// Code is the exit status; meaningless when Signal is set. -1: not known, as with EvidencePoller.
 	Code int `json:"code"`
 	// Signal ended it, when not 0.
 	Signal     int    `json:"signal,omitempty"`

@@ -68,6 +68,7 @@ var libraries = []library{
 	{"github.com/klauspost/compress", []string{"internal/..."}, false, "what is kept is compressed by who keeps it"},
 	{"github.com/hashicorp/golang-lru/v2", []string{"internal/..."}, false, "bounded tables are the daemon's"},
 	{"github.com/prometheus/procfs", []string{"internal/...", "test/..."}, false, "the running host is read by rooms of the daemon"},
+	{"github.com/shirou/gopsutil/v4", []string{"internal/poller"}, false, "it serves systems without kernel sensors; on Linux /proc is read by identity"},
 	{"golang.org/x/sys", []string{"internal/...", "cmd/...", "guard", "test/..."}, false, "event, policy and verdict are pure"},
 	{"github.com/google/go-cmp", []string{"..."}, true, "it may panic, and is for tests"},
 	{"github.com/rogpeppe/go-internal", []string{"..."}, true, "testscript is for tests"},
