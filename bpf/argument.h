@@ -7,8 +7,9 @@
 #define AT_FDCWD (-100)
 
 /* Two strings: the name, and what it is relative to: nothing, the working directory, or a descriptor's file. The latter
- * is itself the object where the name is empty (AT_EMPTY_PATH). kernel.Argument joins them. */
-static __always_inline void emit_argument(struct slot *s, int dirfd, const void *name)
+ * is itself the object where the name is empty (AT_EMPTY_PATH). kernel.Argument joins them.
+ * A function of its own, as it is long. */
+static __noinline void emit_argument(struct slot *s, int dirfd, const void *name)
 {
 	struct text *t = text_begin(s);
 	struct path *base = 0;

@@ -5,19 +5,19 @@ package kernel
 import "path"
 
 // Argument takes the two strings of a name that a task passed to a system call (bpf/argument.h) and joins them. Dots are
-// resolved by text alone, symbolic links not at all.
-func Argument(r *Record) (string, error) {
-	name, _, err := r.Text()
+// resolved by text alone, symbolic links not at all. It says whether either could not be read whole.
+func Argument(r *Record) (name string, cut bool, err error) {
+	name, cut, err = r.Text()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	base, _, err := r.Text()
+	base, baseCut, err := r.Text()
 	switch {
 	case err != nil:
-		return "", err
-	case path.IsAbs(name) || base == "":
-		return path.Clean(name), nil
+		return "", false, err
+	case path.IsAbs(name):
+		return path.Clean(name), cut, nil
 	default:
-		return path.Join(base, name), nil
+		return path.Join(base, name), cut || baseCut, nil
 	}
 }

@@ -4,36 +4,11 @@
  * it is relative to. A call that failed changed nothing and is no event. Calls made through io_uring are not seen here,
  * nor the 16-bit chown calls of i386. */
 #pragma once
+#include "argument.h"
 
-#define AT_FDCWD (-100)
 #define AT_REMOVEDIR 0x200
 #define NR_TRUNCATE64_IA32 193
 #define NR_FTRUNCATE64_IA32 194
-
-/* A name that the task passed, and what it is relative to: nothing, the working directory, or a descriptor's file. The
- * latter is itself the object where the name is empty (AT_EMPTY_PATH). */
-static __noinline void emit_argument(struct slot *s, int dirfd, const void *name)
-{
-	struct text *t = text_begin(s);
-	struct path *base = 0;
-	struct task_struct *task = bpf_get_current_task_btf();
-	emit_user_string(s, name);
-	if (t->bytes && *(char *)(t + 1) == '/') {
-		emit_no_string(s);
-		return;
-	}
-	if (dirfd == AT_FDCWD) {
-		struct fs_struct *fs = task->fs;
-		base = fs ? &fs->pwd : 0;
-	} else {
-		struct file *file = file_of(dirfd);
-		base = file ? &file->f_path : 0;
-	}
-	if (base)
-		emit_path(s, base);
-	else
-		text_end(s, text_begin(s), -1, 0); /* another thread has closed it */
-}
 
 static __noinline struct slot *changed_name(enum kind kind, long ret)
 {

@@ -4,7 +4,6 @@ package file
 
 import (
 	"fmt"
-	"path"
 
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/kernel"
@@ -99,15 +98,12 @@ func (n *names) text() string {
 
 // next takes a file's name: resolved by the kernel, or the task's own joined to the directory it is relative to.
 func (n *names) next() string {
-	name := n.text()
-	if !n.argued {
-		return name
+	if !n.argued || n.err != nil {
+		return n.text()
 	}
-	base := n.text()
-	if path.IsAbs(name) {
-		return path.Clean(name)
-	}
-	return path.Join(base, name)
+	name, cut, err := kernel.Argument(n.record)
+	n.cut, n.err = n.cut || cut, err
+	return name
 }
 
 func access(bits uint32) string {

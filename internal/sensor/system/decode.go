@@ -143,7 +143,7 @@ func decodeMount(r *kernel.Record, e *event.Event, name string, c *bpfCall) erro
 	var err error
 	switch name {
 	case "mount":
-		if m.Target, err = kernel.Argument(r); err != nil {
+		if m.Target, _, err = kernel.Argument(r); err != nil {
 			return err
 		}
 		if m.Source, _, err = r.Text(); err != nil {
@@ -152,18 +152,18 @@ func decodeMount(r *kernel.Record, e *event.Event, name string, c *bpfCall) erro
 		m.Filesystem, _, err = r.Text()
 		m.Operation, m.Flags = mountOperation(c.Args[3])
 	case "umount":
-		m.Target, err = kernel.Argument(r)
+		m.Target, _, err = kernel.Argument(r)
 	case "move_mount":
 		m.Operation = "move"
-		if m.Source, err = kernel.Argument(r); err != nil {
+		if m.Source, _, err = kernel.Argument(r); err != nil {
 			return err
 		}
-		m.Target, err = kernel.Argument(r)
+		m.Target, _, err = kernel.Argument(r)
 	case "open_tree":
-		m.Source, err = kernel.Argument(r)
+		m.Source, _, err = kernel.Argument(r)
 	case "mount_setattr":
 		m.Operation = "setattr"
-		m.Target, err = kernel.Argument(r)
+		m.Target, _, err = kernel.Argument(r)
 	}
 	if err != nil {
 		return fmt.Errorf("names of %s: %w", name, err)
