@@ -1,11 +1,10 @@
-// Package docs holds docs/events.md to the code: every kind, field and name that the code has is there, and nothing else.
+// Package docs holds the documents to the code: every kind, field and name that events have is in docs/events.md, every
+// package in docs/architecture.md, and nothing that does not exist is in either. It refuses to judge what a text means.
 package docs
 
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -18,86 +17,6 @@ import (
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/audit"
 )
-
-const root = "../../"
-
-// row is a line of a table: its cells as text.
-type row []string
-
-// names are what stands in backticks in a cell.
-func (r row) names(cell int) []string {
-	var names []string
-	for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(r[cell], -1) {
-		names = append(names, m[1])
-	}
-	return names
-}
-
-// table is one of the page's, with the heading above it. Its first row names the columns.
-type table struct {
-	heading string
-	columns row
-	rows    []row
-}
-
-// tables reads those of docs/events.md whose first column has the name.
-func tables(t *testing.T, first string) []table {
-	t.Helper()
-	var found []table
-	heading, inside := "", false
-	for line := range strings.Lines(page(t)) {
-		line = strings.TrimSpace(line)
-		if text := strings.TrimLeft(line, "#"); text != line {
-			heading = strings.TrimSpace(text)
-		}
-		if !strings.HasPrefix(line, "|") {
-			inside = false
-			continue
-		}
-		cells := row(strings.Split(strings.Trim(line, "|"), "|"))
-		for i := range cells {
-			cells[i] = strings.TrimSpace(cells[i])
-		}
-		switch {
-		case !inside:
-			found = append(found, table{heading: heading, columns: cells})
-			inside = true
-		case strings.HasPrefix(cells[0], "---"):
-		default:
-			last := &found[len(found)-1]
-			if len(cells) != len(last.columns) {
-				t.Errorf("%s: %d cells under %d columns: %s", heading, len(cells), len(last.columns), line)
-				continue
-			}
-			last.rows = append(last.rows, cells)
-		}
-	}
-	found = slices.DeleteFunc(found, func(t table) bool { return t.columns[0] != first })
-	if len(found) == 0 {
-		t.Fatalf("no table with the first column %q", first)
-	}
-	return found
-}
-
-func page(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile(root + "docs/events.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// firstNames are those of the first column.
-func firstNames(all []table) []string {
-	var names []string
-	for _, t := range all {
-		for _, r := range t.rows {
-			names = append(names, r.names(0)...)
-		}
-	}
-	return names
-}
 
 func TestKinds(t *testing.T) {
 	var want []string
@@ -212,7 +131,7 @@ func fields(of reflect.Type) []string {
 
 // TestExamples reads the page's examples as what they are, strictly.
 func TestExamples(t *testing.T) {
-	blocks := regexp.MustCompile("(?ms)^```json\n(.*?)^```$").FindAllStringSubmatch(page(t), -1)
+	blocks := regexp.MustCompile("(?ms)^```json\n(.*?)^```$").FindAllStringSubmatch(page(t, "docs/events.md"), -1)
 	if len(blocks) != 2 {
 		t.Fatalf("%d examples, want an event and a record", len(blocks))
 	}
@@ -257,8 +176,7 @@ func TestNames(t *testing.T) {
 
 // TestNotMade wants "Not made by this version" of exactly those kinds and kinds of evidence that no code makes.
 func TestNotMade(t *testing.T) {
-	makers := "internal/{audit,daemon,kernel,pipeline,posture,sensor/*}/*.go"
-	made := written(t, makers, `event\.((?:Kind|Evidence)[A-Z]\w+)`)
+	made := written(t, "internal/{"+strings.Join(makers(t), ",")+"}/*.go", `event\.((?:Kind|Evidence)[A-Z]\w+)`)
 	names := map[string]string{}
 	for _, m := range regexp.MustCompile(`((?:Kind|Evidence)[A-Z]\w+) +(?:Kind|Evidence) = "(\w+)"`).FindAllStringSubmatch(source(t, "event/*.go"), -1) {
 		names[m[2]] = m[1]
@@ -267,44 +185,8 @@ func TestNotMade(t *testing.T) {
 		for _, r := range table.rows {
 			says := strings.Contains(r[2], "Not made by this version")
 			if is := !slices.Contains(made, names[r.names(0)[0]]); is != says {
-				t.Errorf("%s: made by no code in %s: %v; the page says so: %v", r[0], makers, is, says)
+				t.Errorf("%s: made by no code: %v; the page says so: %v", r[0], is, says)
 			}
 		}
 	}
-}
-
-// written returns what the pattern finds in the files that are no tests, sorted, each once.
-func written(t *testing.T, files, pattern string) []string {
-	t.Helper()
-	var found []string
-	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(source(t, files), -1) {
-		found = append(found, m[1])
-	}
-	slices.Sort(found)
-	return slices.Compact(found)
-}
-
-// source joins the files of a pattern in which one {a,b} stands for several.
-func source(t *testing.T, files string) string {
-	t.Helper()
-	before, rest, _ := strings.Cut(files, "{")
-	choices, after, _ := strings.Cut(rest, "}")
-	var text strings.Builder
-	for choice := range strings.SplitSeq(choices, ",") {
-		paths, err := filepath.Glob(root + before + choice + after)
-		if err != nil || len(paths) == 0 {
-			t.Fatalf("no files %s%s%s: %v", before, choice, after, err)
-		}
-		for _, path := range paths {
-			if strings.HasSuffix(path, "_test.go") {
-				continue
-			}
-			data, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text.Write(data)
-		}
-	}
-	return text.String()
 }
