@@ -1,21 +1,15 @@
 package main
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/stockade-security/stockade/event"
-	"github.com/stockade-security/stockade/internal/api"
 	"github.com/stockade-security/stockade/internal/daemon"
 	"github.com/stockade-security/stockade/internal/kernel/probe"
 	"github.com/stockade-security/stockade/internal/show"
 )
-
-// liveBuffer is how many events may wait for the terminal.
-const liveBuffer = 1 << 15
 
 // runGuard opens the guard, shows what it sees, and sums up at the end.
 func runGuard(c *cobra.Command, g *globals, f runFlags) error {
@@ -55,61 +49,4 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 		err = e
 	}
 	return err
-}
-
-// liveView shows events on the terminal. It may fall behind; the guard does not wait for it.
-type liveView struct {
-	writer     show.Writer
-	all, quiet bool
-}
-
-// follow shows events until the guard's stream ends. A view that fell behind says so and goes on with what is new.
-func (v *liveView) follow(c *cobra.Command, d *daemon.Daemon, sub *api.Subscription) {
-	for {
-		if err := v.show(sub); err != nil {
-			c.PrintErrln("stockade: " + err.Error())
-			d.Stop() // nobody reads any more, as with `| head`
-			return
-		}
-		if !sub.TooSlow() {
-			return
-		}
-		c.PrintErrln("stockade: the view fell behind; some events are not shown here, all are in the guard's files")
-		sub = d.Subscribe(liveBuffer)
-	}
-}
-
-func (v *liveView) show(sub *api.Subscription) error {
-	defer sub.Close()
-	for e := range sub.C {
-		if !v.quiet && (v.all || notable(e)) {
-			if err := v.writer.Write(e); err != nil {
-				return fmt.Errorf("show events: %w", err)
-			}
-		}
-		if len(sub.C) == 0 {
-			if err := v.writer.Flush(); err != nil {
-				return fmt.Errorf("show events: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
-// notable says whether an event belongs into the table of a terminal: not what every process does all the time, nor
-// what was there before.
-func notable(e *event.Event) bool {
-	if len(e.Violations) > 0 {
-		return true
-	}
-	switch e.Kind {
-	case event.KindFork, event.KindExit, event.KindLibrary, event.KindFileVolume, event.KindFlowVolume, event.KindCapability:
-		return false
-	case event.KindFileOpen:
-		return false
-	case event.KindPosture:
-		return e.Posture.Previous != ""
-	default:
-		return true
-	}
 }
