@@ -3,7 +3,11 @@
 package activity
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stockade-security/stockade/event"
@@ -20,8 +24,15 @@ func sensors() []*kernel.Sensor {
 	return []*kernel.Sensor{process.New(), file.New(), network.New(), system.New(system.Options{}), library.New(), syscall.New()}
 }
 
-// elsewhere names the tests of the kinds that user space makes.
-var elsewhere = map[event.Kind]string{}
+// elsewhere names the tests of the kinds that user space makes: file, relative to this folder, and function.
+var elsewhere = map[event.Kind][2]string{
+	event.KindExecCount:   {"../../internal/tally/execs_test.go", "TestExecCount"},
+	event.KindUnitRestart: {"../../internal/tally/units_linux_test.go", "TestUnitRestart"},
+	event.KindPosture:     {"../../internal/posture/posture_test.go", "TestInventory"},
+	event.KindLoss:        {"../../internal/daemon/losses_test.go", "TestForcedLossesAreAccountedFor"},
+	event.KindRetention:   {"../../internal/audit/rotate_test.go", "TestRotationPacksAndDeletesTheOldest"},
+	event.KindGuard:       {"../../internal/daemon/log_test.go", "TestGuardRecordsStartAndStop"},
+}
 
 func TestActivities(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -78,8 +89,26 @@ func TestEveryKindHasAnActivity(t *testing.T) {
 		has[a.kind] = true
 	}
 	for _, k := range event.Kinds() {
-		if !has[k] && elsewhere[k] == "" {
-			t.Errorf("no activity for %s", k)
+		test, named := elsewhere[k]
+		switch {
+		case has[k] == named:
+			t.Errorf("%s must have an activity or a test elsewhere, and not both", k)
+		case named && !tests(t, test[0], test[1]):
+			t.Errorf("%s: there is no %s in %s", k, test[1], test[0])
 		}
 	}
+}
+
+// tests says whether a file has a test of that name.
+func tests(t *testing.T, file, name string) bool {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	return slices.ContainsFunc(f.Decls, func(d ast.Decl) bool {
+		fn, ok := d.(*ast.FuncDecl)
+		return ok && fn.Recv == nil && fn.Name.Name == name
+	})
 }
