@@ -3,6 +3,7 @@ package poller
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -87,4 +88,19 @@ func Boot() (time.Time, error) {
 		return time.Time{}, fmt.Errorf("read the time of the boot: %w", err)
 	}
 	return time.Unix(int64(seconds), 0), nil
+}
+
+// Usage returns the CPU time and resident memory of this process itself; 0: not known.
+func Usage() (cpuSeconds float64, rssBytes uint64) {
+	proc, err := process.NewProcess(int32(os.Getpid()))
+	if err != nil {
+		return 0, 0
+	}
+	if t, err := proc.Times(); err == nil {
+		cpuSeconds = t.User + t.System
+	}
+	if m, err := proc.MemoryInfo(); err == nil {
+		rssBytes = m.RSS
+	}
+	return cpuSeconds, rssBytes
 }
