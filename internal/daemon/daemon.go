@@ -19,6 +19,7 @@ import (
 	"github.com/stockade-security/stockade/internal/kernel"
 	"github.com/stockade-security/stockade/internal/paths"
 	"github.com/stockade-security/stockade/internal/pipeline"
+	"github.com/stockade-security/stockade/internal/tally"
 	"github.com/stockade-security/stockade/policy"
 	"github.com/stockade-security/stockade/verdict"
 )
@@ -49,6 +50,7 @@ type Daemon struct {
 	kernel   *kernel.Kernel
 	table    *identity.Table
 	pipe     *pipeline.Pipeline
+	tally    *tally.Tally
 	log      *audit.Log
 	segments *audit.Segments
 	server   *api.Server
@@ -79,13 +81,17 @@ func Open(cfg Config) (d *Daemon, err error) {
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	if err := d.openRecords(); err != nil {
-		return d, err
-	}
+	// First the socket, which tells best that another guard has this place.
 	if err := d.openServer(); err != nil {
 		return d, err
 	}
+	if err := d.openRecords(); err != nil {
+		return d, err
+	}
 	d.table = identity.New(identity.Config{})
+	d.tally = tally.New(tally.Config{Latest: func(p *event.Process) *event.Process {
+		return d.table.Lookup(identity.Task{PID: p.PID, StartNS: p.StartNS})
+	}})
 	return d, d.openKernel()
 }
 
@@ -106,6 +112,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	context.AfterFunc(ctx, d.Stop)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { d.table.Run(ctx) })
+	helpers.Go(func() { d.tally.Run(ctx) })
 	helpers.Go(func() { d.inventory(ctx) })
 	if d.server != nil {
 		server := d.server
@@ -160,6 +167,7 @@ func (d *Daemon) submit(ctx context.Context, e *event.Event) {
 // publish counts an event and hands it to all who keep or show it. None of them makes the reader wait.
 func (d *Daemon) publish(e *event.Event) {
 	d.counts.add(e)
+	d.tally.Add(e)
 	d.segments.Append(e)
 	d.log.Append(e)
 	d.hub.Publish(e)

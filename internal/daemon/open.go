@@ -5,7 +5,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,12 +27,12 @@ func (d *Daemon) openRecords() error {
 		Path: d.cfg.Paths.AuditLog, BootID: boot, PolicyDigest: d.cfg.Policy.Digest(), Logger: d.cfg.Logger,
 	})
 	if err != nil {
-		return fmt.Errorf("open the audit log %s: %w", d.cfg.Paths.AuditLog, err)
+		return err
 	}
 	dir := filepath.Join(d.cfg.Paths.State, "segments")
 	d.segments, err = audit.OpenSegments(audit.SegmentsConfig{Dir: dir, BootID: boot, Report: d.log.Append, Logger: d.cfg.Logger})
 	if err != nil {
-		return fmt.Errorf("open the segments in %s: %w", dir, err)
+		return err
 	}
 	return nil
 }

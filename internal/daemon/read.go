@@ -75,6 +75,13 @@ func (d *Daemon) publishOwn() {
 	}
 }
 
+// publishAll numbers and publishes events that were not made from records.
+func (d *Daemon) publishAll(events []*event.Event) {
+	for _, e := range events {
+		d.publish(d.pipe.Own(e))
+	}
+}
+
 // finish ends the stream exactly: nothing is attached any more, so that after the last record the counters must agree.
 func (d *Daemon) finish() error {
 	err := d.kernel.Detach()
@@ -83,6 +90,7 @@ func (d *Daemon) finish() error {
 	}
 	d.publishOwn()
 	err = errors.Join(err, d.kernel.Drain(d.record), d.tick())
+	d.publishAll(d.tally.Flush(time.Now()))
 	d.publish(d.pipe.Own(d.guardEvent("stop", "")))
 	return err
 }
@@ -98,6 +106,7 @@ func (d *Daemon) tick() error {
 			return err
 		}
 	}
+	d.publishAll(d.tally.Due(time.Now()))
 	return d.account()
 }
 

@@ -65,13 +65,10 @@ func (d *Daemon) Status() api.Status {
 func rungs(attached []kernel.Attached) []api.Sensor {
 	var out []api.Sensor
 	for _, name := range sensorNames() {
-		s := api.Sensor{Name: name, Note: "off"}
+		s := api.Sensor{Name: name}
 		for _, a := range attached {
 			if a.Sensor != name {
 				continue
-			}
-			if s.Evidence == "" {
-				s.Note = ""
 			}
 			if a.Missing != "" {
 				s.Note = a.Target + ": " + a.Missing
