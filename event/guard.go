@@ -26,7 +26,7 @@ type Loss struct {
 
 // Guard is what the guard did itself: the detail of KindGuard and KindRetention.
 type Guard struct {
-	// Action is start, stop, policy_load, mode, rotate, delete.
+	// Action is start, stop, rotate, delete, tighten, torn, chain_restart, sync_error or file_gone.
 	Action string `json:"action"`
 	Detail string `json:"detail,omitempty"`
 	// Bytes is the size of what was deleted or rotated.

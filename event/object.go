@@ -33,7 +33,7 @@ type File struct {
 
 // Flow is one end of a conversation: the detail of the network kinds and of KindFlowVolume.
 type Flow struct {
-	// Family is inet, inet6, unix, packet, netlink or the number of another.
+	// Family is inet, inet6, unix, packet or the number of another.
 	Family string `json:"family"`
 	// Protocol is tcp, mptcp, udp, icmp, raw, sctp, stream, dgram, seqpacket or a number. A raw socket is raw whatever it speaks.
 	Protocol string `json:"protocol,omitempty"`

@@ -9,7 +9,7 @@ type Signal struct {
 
 // Ptrace is the detail of KindPtrace.
 type Ptrace struct {
-	// Request is attach, seize, traceme, read, write, or the PTRACE_ name.
+	// Request is the PTRACE_ name, process_vm_readv or process_vm_writev.
 	Request string `json:"request"`
 	Target  Ref    `json:"target"`
 }
@@ -32,7 +32,7 @@ type Module struct {
 
 // Mount is the detail of KindMount and KindUmount.
 type Mount struct {
-	// Operation is mount, bind, remount, move, propagation, open_tree, fsmount, setattr or umount.
+	// Operation is mount, bind, remount, move, propagation, open_tree, fsmount, setattr, pivot_root or umount.
 	Operation  string   `json:"operation"`
 	Source     string   `json:"source,omitempty"`
 	Target     string   `json:"target,omitempty"`
@@ -42,7 +42,7 @@ type Mount struct {
 
 // Credential is a change of ids or capabilities: the detail of KindCredential. The event's process has the old ones.
 type Credential struct {
-	// Operation is setuid, setgid, setgroups or capset.
+	// Operation is the name of the call: setuid, setresgid, setgroups, capset and so on.
 	Operation string `json:"operation"`
 	UID       uint32 `json:"uid"`
 	GID       uint32 `json:"gid"`
@@ -61,14 +61,14 @@ type Capability struct {
 
 // Namespace is the making or entering of namespaces: the detail of KindNamespace.
 type Namespace struct {
-	// Operation is unshare, setns or clone.
+	// Operation is unshare or setns; namespaces made with a process are in Fork.Flags.
 	Operation string   `json:"operation"`
 	Types     []string `json:"types"`
 }
 
 // Memory is executable memory that no file backs, or that was writable: the detail of KindMemoryExec.
 type Memory struct {
-	// Operation is mmap, mprotect or shmat.
+	// Operation is mmap, mprotect, pkey_mprotect or shmat.
 	Operation  string `json:"operation"`
 	Protection string `json:"protection"`
 	Bytes      uint64 `json:"bytes"`

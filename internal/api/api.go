@@ -33,7 +33,8 @@ type Status struct {
 	// Events counts what was recorded, by kind; Violations what the policy said of it.
 	Events     map[event.Kind]uint64 `json:"events"`
 	Violations Violations            `json:"violations"`
-	// Produced = Delivered + the sum of Lost, once no record is on its way.
+	// Produced = Delivered + what Lost counts under the kernel's causes, once no record is on its way. Its other causes
+	// are of events that were delivered and could not be written.
 	Produced  uint64 `json:"produced"`
 	Delivered uint64 `json:"delivered"`
 	// Lost counts records by cause, with the causes of docs/events.md.

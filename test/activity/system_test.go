@@ -66,6 +66,14 @@ func doSignal(string) (facts, error) {
 		return nil, err
 	}
 	defer reap(cmd)
+	// The sender of queued information chooses its si_code: no choice may hide it.
+	info := struct {
+		signo, errno, code int32
+		rest               [116]byte
+	}{signo: int32(unix.SIGURG), code: -3}
+	if _, _, errno := unix.Syscall(unix.SYS_RT_SIGQUEUEINFO, uintptr(cmd.Process.Pid), uintptr(unix.SIGURG), uintptr(unsafe.Pointer(&info))); errno != 0 {
+		return nil, errno
+	}
 	return f, syscall.Kill(cmd.Process.Pid, syscall.SIGWINCH)
 }
 
@@ -73,6 +81,9 @@ func wantSignal(_ string, f facts) []event.Event {
 	return []event.Event{{
 		Process: &event.Process{Ref: event.Ref{PID: f.int("self")}},
 		Signal:  &event.Signal{Number: 28, Name: "SIGWINCH", Target: event.Ref{PID: f.int("target")}},
+	}, {
+		Process: &event.Process{Ref: event.Ref{PID: f.int("self")}},
+		Signal:  &event.Signal{Number: 23, Name: "SIGURG", Target: event.Ref{PID: f.int("target")}},
 	}}
 }
 

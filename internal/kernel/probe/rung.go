@@ -48,8 +48,8 @@ func (r Report) observe() []Rung {
 		rung("process", "typed tracepoints and LSM hooks", "typed tracepoints, which see as much"),
 		rung("file", "LSM hooks, on the kernel's own objects", "exits of system calls: opens from the returned descriptor, other names as the task passed them, and a cost for every system call"),
 		rung("network", "typed tracepoints, cgroup and LSM hooks, fexit for results", "typed tracepoints, cgroup hooks and exits of system calls"),
-		rung("system", "LSM hooks and typed tracepoints", "typed tracepoints and exits of system calls: arguments as the task passed them, and a cost for every system call"),
-		rung("library", "LSM hook of mmap", "exits of mmap, from the descriptor"),
+		rung("system", "typed tracepoints and fexit of the system calls that matter: arguments as the task passed them", "typed tracepoints and exits of system calls: arguments as the task passed them, and a cost for every system call"),
+		rung("library", "fexit of mmap and mprotect, from the descriptor", "exits of mmap, from the descriptor"),
 		r.kernelClimb("packet", step{"cgroup", "cgroup_skb at the root of the cgroup v2 tree", []string{"cgroup_skb", "cgroup_v2", "ring_buffer"}}),
 	}
 }

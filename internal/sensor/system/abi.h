@@ -2,8 +2,14 @@
 /* Numbers of the kernel's interface to programs, from include/uapi/linux of 6.1 to 7.2. */
 #pragma once
 
-enum { SI_USER = 0, SI_QUEUE = -1, SI_TKILL = -6, SEND_SIG_PRIV = 1 };
+enum { SEND_SIG_PRIV = 1 }; /* and below: no siginfo, but a number that says who sent it (include/linux/sched/signal.h) */
 enum { AF_NETLINK = 16, NETLINK_XFRM = 6 };
+/* The calls that send signals, in the three tables of x86-64. */
+enum {
+	KILL_NR = 62, RT_SIGQUEUEINFO_NR = 129, TKILL_NR = 200, TGKILL_NR = 234, RT_TGSIGQUEUEINFO_NR = 297, PIDFD_SEND_SIGNAL_NR = 424,
+	RT_SIGQUEUEINFO_X32 = 524, RT_TGSIGQUEUEINFO_X32 = 536,
+	KILL_IA32 = 37, RT_SIGQUEUEINFO_IA32 = 178, TKILL_IA32 = 238, TGKILL_IA32 = 270, RT_TGSIGQUEUEINFO_IA32 = 335,
+};
 /* x86-64 system calls that share a program with others. */
 enum { PTRACE_NR = 101, ADJTIMEX_NR = 159, SETNS_NR = 308, FINIT_MODULE_NR = 313, MOVE_MOUNT_NR = 429 };
 enum {

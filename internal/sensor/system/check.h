@@ -10,7 +10,7 @@ const volatile __u8 capability_granted = 0;
 struct check { __u64 start_ns; __u32 pid; __u16 capability, granted; };
 struct { __uint(type, BPF_MAP_TYPE_LRU_HASH); __uint(max_entries, 16384); __type(key, struct check); __type(value, __u8); } checks SEC(".maps");
 
-static __always_inline int capability_check(int number, int refused)
+static __always_inline int capability_check(int number, int refused, enum evidence evidence)
 {
 	if ((!refused && !capability_granted) || !in_scope())
 		return 0;
@@ -19,7 +19,7 @@ static __always_inline int capability_check(int number, int refused)
 	__u8 one = 1;
 	if (bpf_map_update_elem(&checks, &key, &one, BPF_NOEXIST))
 		return 0; /* known */
-	struct slot *s = emit_begin(KIND_CAPABILITY, EV_RUNG, sizeof(struct capability));
+	struct slot *s = emit_begin(KIND_CAPABILITY, evidence, sizeof(struct capability));
 	if (!s)
 		return 0;
 	struct capability *c = emit_body(s);
@@ -32,13 +32,13 @@ static __always_inline int capability_check(int number, int refused)
 /* The tracepoint exists since 6.14 and tells of every check. */
 SEC("tp_btf/cap_capable") int BPF_PROG(system_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable, int number, int ret)
 {
-	return capability_check(number, ret != 0);
+	return capability_check(number, ret != 0, EV_TRACEPOINT);
 }
 
 /* Before, the function itself. The LSM hook will not do: it is not called once another module has refused. */
 SEC("fexit/cap_capable") int BPF_PROG(system_capfn, const struct cred *cred, struct user_namespace *target, int number, unsigned int options, int ret)
 {
-	return capability_check(number, ret != 0);
+	return capability_check(number, ret != 0, EV_TRAMPOLINE);
 }
 
 static __always_inline int oom(__u32 pid, struct task_struct *victim)

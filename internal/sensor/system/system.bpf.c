@@ -14,10 +14,10 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Begins a record of a call. Strings may follow. */
-static __always_inline struct slot *call_begin(struct pt_regs *regs, long ret, enum kind kind)
+/* Begins a record of a call. */
+static __always_inline struct slot *call_begin_by(struct pt_regs *regs, long ret, enum kind kind, enum evidence evidence)
 {
-	struct slot *s = emit_begin(kind, EV_RUNG, sizeof(struct call));
+	struct slot *s = emit_begin(kind, evidence, sizeof(struct call));
 	if (!s)
 		return 0;
 	struct call *c = emit_body(s);
@@ -31,25 +31,48 @@ static __always_inline struct slot *call_begin(struct pt_regs *regs, long ret, e
 	return s;
 }
 
+/* What strings that follow are worth: they are the task's own memory. */
+static __always_inline enum evidence argument_evidence(void)
+{
+	return rung_evidence == EV_TRAMPOLINE ? EV_TRAMPOLINE : EV_ARGUMENT;
+}
+
+/* Begins a record of a call that strings follow. */
+static __always_inline struct slot *call_begin(struct pt_regs *regs, long ret, enum kind kind)
+{
+	return call_begin_by(regs, ret, kind, argument_evidence());
+}
+
 /* A call whose registers say it all. */
 static __always_inline int call(struct pt_regs *regs, long ret, enum kind kind)
 {
-	struct slot *s = call_begin(regs, ret, kind);
+	struct slot *s = call_begin_by(regs, ret, kind, EV_RUNG);
 	if (s)
 		emit_end(s);
 	return 0;
 }
 
-/* Signals that a process sends to another; with real siginfo, so none that the kernel itself makes. The target is
- * locked by the sender, so its fields hold still. What a signal handler would never see (blocked, ignored) counts too. */
+/* Whether the current task is in a call that sends a signal. A si_code says less: with rt_sigqueueinfo the sender chooses it. */
+static __always_inline int in_kill(void)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	unsigned long number = 0;
+	bpf_core_read(&number, sizeof(number), &regs->orig_ax);
+	if (is_compat())
+		return number == KILL_IA32 || number == TKILL_IA32 || number == TGKILL_IA32 || number == RT_SIGQUEUEINFO_IA32 ||
+		       number == RT_TGSIGQUEUEINFO_IA32 || number == PIDFD_SEND_SIGNAL_NR;
+	number &= ~0x40000000ul;
+	return number == KILL_NR || number == TKILL_NR || number == TGKILL_NR || number == RT_SIGQUEUEINFO_NR ||
+	       number == RT_TGSIGQUEUEINFO_NR || number == PIDFD_SEND_SIGNAL_NR || number == RT_SIGQUEUEINFO_X32 || number == RT_TGSIGQUEUEINFO_X32;
+}
+
+/* Signals that a process sends to another by a system call; none that the kernel itself makes. The target is locked by
+ * the sender, so its fields hold still. What a signal handler would never see (blocked, ignored) counts too. */
 SEC("tp_btf/signal_generate") int BPF_PROG(system_signal, int number, struct kernel_siginfo *info, struct task_struct *target)
 {
 	if ((unsigned long)info <= SEND_SIG_PRIV)
 		return 0;
-	int code = BPF_CORE_READ(info, si_code); /* 7.x gives it no type, as it may be one of the small numbers above */
-	if (code != SI_USER && code != SI_QUEUE && code != SI_TKILL)
-		return 0;
-	if (target->tgid == bpf_get_current_pid_tgid() >> 32 || !in_scope())
+	if (target->tgid == bpf_get_current_pid_tgid() >> 32 || !in_kill() || !in_scope())
 		return 0;
 	struct slot *s = emit_begin(KIND_SIGNAL, EV_TRACEPOINT, sizeof(struct signal));
 	if (!s)
@@ -98,7 +121,7 @@ SYSCALL_PROG(system_bpf)
 	void *attr = (void *)arg(regs, 1);
 	if ((command < 64 && BPF_UNREMARKABLE >> command & 1) || !in_scope())
 		return 0;
-	struct slot *s = emit_begin(KIND_BPF, EV_RUNG, sizeof(struct bpf_call));
+	struct slot *s = emit_begin(KIND_BPF, argument_evidence(), sizeof(struct bpf_call));
 	if (!s)
 		return 0;
 	struct bpf_call *b = emit_body(s);
