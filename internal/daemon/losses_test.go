@@ -3,6 +3,7 @@
 package daemon_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -80,11 +81,10 @@ func overrun(t *testing.T, d *daemon.Daemon, name string) (opens int) {
 			all.Go(func() {
 				for range each {
 					f, err := os.Open(name)
-					if err != nil {
+					if err := errors.Join(err, f.Close()); err != nil {
 						t.Error(err)
 						return
 					}
-					f.Close()
 				}
 			})
 		}
