@@ -34,7 +34,8 @@ func newRun(g *globals) *cobra.Command {
 		Long: "Runs the guard until it is interrupted, told to stop, or --duration is over. Without --policy it reads\n" +
 			"/etc/stockade/policy.yaml if that exists, and else uses its built-in policy. In audit mode, the default, nothing\n" +
 			"is ever refused. The table leaves out what every process does all the time (forks, exits, reading files, loading\n" +
-			"libraries), unless the policy has something against it; the files of the guard hold all of it.",
+			"libraries), unless the policy has something against it; the files of the guard hold all of it.\n" +
+			"On systems other than Linux only starts and ends of programs are seen, sampled once a second, in audit mode.",
 		Example: "  sudo stockade run\n" +
 			"  sudo stockade run --policy p.yaml --duration 1m -o json > events.jsonl\n" +
 			"  sudo stockade run --cgroup system.slice/nginx.service --sensors process,network",
