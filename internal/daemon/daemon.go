@@ -37,6 +37,8 @@ type Config struct {
 	Scope   Scope
 	// RingBytes is the size of the ring that records come through, a power of two of at least a page; 0: 8 MiB.
 	RingBytes uint32
+	// Units is where systemd keeps its links to running units; empty: /run/systemd/units.
+	Units string
 	// Duration ends the run by itself; 0: it lasts until its context does or it is told to stop.
 	Duration time.Duration
 	Logger   *slog.Logger
@@ -89,9 +91,7 @@ func Open(cfg Config) (d *Daemon, err error) {
 		return d, err
 	}
 	d.table = identity.New(identity.Config{})
-	d.tally = tally.New(tally.Config{Latest: func(p *event.Process) *event.Process {
-		return d.table.Lookup(identity.Task{PID: p.PID, StartNS: p.StartNS})
-	}})
+	d.tally = tally.New(tally.Config{Units: cfg.Units, Latest: d.table.Newest})
 	return d, d.openKernel()
 }
 
