@@ -54,9 +54,9 @@ plugin_dir = %[1]s/plugins
 
 // auditd is Debian's audit daemon with its own configuration, on a host where nobody else uses audit.
 type auditd struct {
-	dir     string
-	command *exec.Cmd
-	before  map[string]string // what `auditctl -s` said
+	*daemon
+	dir    string
+	before map[string]string // what `auditctl -s` said
 }
 
 // newAuditd says why auditd cannot be measured here, if so. It changes nothing.
@@ -95,15 +95,15 @@ func (a *auditd) start() error {
 	if err := a.configure(); err != nil {
 		return err
 	}
-	a.command = exec.Command("auditd", "-n", "-s", "nochange", "-c", a.dir)
-	if err := a.command.Start(); err != nil {
-		return fmt.Errorf("start auditd: %w", err)
+	var err error
+	if a.daemon, err = startDaemon("auditd", "-n", "-s", "nochange", "-c", a.dir); err != nil {
+		return err
 	}
-	err := await("auditd", func() (bool, error) {
+	err = a.await(func() (bool, error) {
 		status, err := auditctl("-s")
 		return !strings.Contains(status, "\npid 0\n"), err
 	})
-	calm(a.process()) // until then it would not hear of being told to end
+	a.calm() // until then it would not hear of being told to end
 	// The limit and the wait are those of Debian's own rules.
 	steps := [][]string{{"-D"}, {"-b", "8192"}, {"--backlog_wait_time", "60000"}, {"-R", filepath.Join(a.dir, "bench.rules")}, {"-e", "1"}}
 	for _, step := range steps {
@@ -116,8 +116,6 @@ func (a *auditd) start() error {
 	}
 	return nil
 }
-
-func (a *auditd) process() int { return a.command.Process.Pid }
 
 func (a *auditd) configure() error {
 	if err := os.MkdirAll(filepath.Join(a.dir, "plugins"), 0o700); err != nil {
@@ -142,7 +140,7 @@ func (a *auditd) stop() error {
 		_, err := auditctl(step...)
 		errs = append(errs, err)
 	}
-	errs = append(errs, end(a.command), os.RemoveAll(a.dir))
+	errs = append(errs, a.end(), os.RemoveAll(a.dir))
 	return errors.Join(errs...)
 }
 

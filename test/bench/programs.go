@@ -81,7 +81,7 @@ type programRuns struct {
 
 // programs asks for the counters of every program that the guard's process holds, by the program's id.
 func (s *stockade) programs() (map[ebpf.ProgramID]programRuns, error) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", s.command.Process.Pid))
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", s.pid()))
 	if err != nil {
 		return nil, err
 	}

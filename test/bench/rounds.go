@@ -69,7 +69,7 @@ func phase(ctx context.Context, c contender, dir string, loops []string) (timing
 	timings = map[string]timing{}
 	err = with(c, func() error {
 		for _, l := range loops {
-			calm(c.process())
+			c.calm()
 			if err := work(ctx, c.wrapper(), &timings, "-dir", dir, "-loops", l); err != nil {
 				return err
 			}
