@@ -67,7 +67,7 @@ func TestGuardWithoutSensors(t *testing.T) {
 	var last event.Event
 	for err = nil; err == nil; err = events.Decode(&last) {
 	}
-	if err != io.EOF || last.Kind != event.KindGuard || last.Guard.Action != "stop" {
+	if !errors.Is(err, io.EOF) || last.Kind != event.KindGuard || last.Guard.Action != "stop" {
 		t.Errorf("the last event is %+v, then %v", last, err)
 	}
 	if err := guard.Wait(); err != nil || strings.Count(said.String(), "nothing can be enforced") != 1 {
@@ -117,7 +117,7 @@ func buildOther(t *testing.T) string {
 	write(t, filepath.Join(dir, "run_other.go"), strings.Replace(string(source), "//go:build !linux\n", "", 1))
 	write(t, filepath.Join(dir, "overlay.json"), string(overlay))
 	program := filepath.Join(dir, "stockade")
-	if out, err := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return program
