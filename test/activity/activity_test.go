@@ -30,6 +30,8 @@ type activity struct {
 	none func(dir string, f facts) []event.Event
 	// skip says why this host cannot do it, if so; it must not depend on the guard.
 	skip func() string
+	// alone: it cannot be done twice at the same time.
+	alone bool
 }
 
 // activities lists them all, by family.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -111,11 +112,21 @@ type observed struct {
 	dir    string
 }
 
-// observe runs the activity in the cgroup and, before, once outside of it: then nothing may be seen.
+// observe runs the activity in the cgroup and, at the same time or just before, once outside of it: nothing of that may
+// be seen.
 func (w *watch) observe(t *testing.T, a activity) observed {
 	control, _ := child(t, a, t.TempDir(), "")
-	if err := control.Run(); err != nil {
-		t.Fatalf("the activity outside the cgroup: %v", err)
+	if err := control.Start(); err != nil {
+		t.Fatal(err)
+	}
+	outside := sync.OnceFunc(func() {
+		if err := control.Wait(); err != nil {
+			t.Errorf("the activity outside the cgroup: %v", err)
+		}
+	})
+	defer outside()
+	if a.alone {
+		outside()
 	}
 	o := observed{dir: t.TempDir()}
 	cmd, out := child(t, a, o.dir, w.cgroup)
@@ -125,6 +136,7 @@ func (w *watch) observe(t *testing.T, a activity) observed {
 	}
 	go func() { done <- cmd.Wait() }()
 	o.events = w.collect(t, done)
+	outside()
 	if err := json.Unmarshal(out.Bytes(), &o.facts); err != nil {
 		t.Fatalf("the activity's facts: %v", err)
 	}
