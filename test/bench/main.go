@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -92,21 +93,27 @@ func measureAll(ctx context.Context, o options, w io.Writer) error {
 		}
 		return os.WriteFile(o.json, b, 0o600)
 	}
-	var text strings.Builder
-	here.write(&text)
+	reports := []*report{here}
 	if o.guest != "" {
 		there, err := inGuest(ctx, o.guest, o.program, dir, o.rounds)
 		if err != nil {
-			return err
+			return errors.Join(err, publish(reports, o.write, w)) // what was measured here took minutes, too
 		}
-		there.write(&text)
+		reports = append(reports, there)
 	}
-	if o.write != "" {
-		if err := replace(o.write, text.String()); err != nil {
-			return err
-		}
+	return publish(reports, o.write, w)
+}
+
+// publish writes the reports to w, and into the document at path unless that is empty.
+func publish(reports []*report, path string, w io.Writer) error {
+	var text strings.Builder
+	for _, r := range reports {
+		r.write(&text)
 	}
-	_, err = io.WriteString(w, text.String())
+	_, err := io.WriteString(w, text.String())
+	if path != "" {
+		err = errors.Join(err, replace(path, text.String()))
+	}
 	return err
 }
 
