@@ -14,7 +14,7 @@ const (
 	// tickEvery is how often losses are accounted for.
 	tickEvery = time.Second
 	// drainEvery is how often folded records (volumes, repeated sends) are published.
-	drainEvery = 15 * time.Second
+	drainEvery = 5 * time.Second
 	// tickRecords is after how many records the clock is looked at, when they never pause.
 	tickRecords = 256
 )

@@ -8,7 +8,7 @@
  * no count is lost or told twice. */
 struct volumes {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 32768);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(key_size, sizeof(struct volume_key)); /* not __type: clang leaves types behind an inner map undefined */
 	__uint(value_size, sizeof(struct volume_record));
