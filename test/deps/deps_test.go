@@ -67,7 +67,6 @@ var libraries = []library{
 	{"github.com/goccy/go-yaml", []string{"policy/..."}, false, "text that people write is read in policy, strictly and once"},
 	{"github.com/klauspost/compress", []string{"internal/..."}, false, "what is kept is compressed by who keeps it"},
 	{"github.com/hashicorp/golang-lru/v2", []string{"internal/..."}, false, "bounded tables are the daemon's"},
-	{"github.com/prometheus/procfs", []string{"internal/...", "test/..."}, false, "the running host is read by rooms of the daemon"},
 	{"github.com/shirou/gopsutil/v4", []string{"internal/poller"}, false, "it serves systems without kernel sensors; on Linux /proc is read by identity"},
 	{"golang.org/x/sys", []string{"internal/...", "cmd/...", "guard", "test/..."}, false, "event, policy and verdict are pure"},
 	{"github.com/google/go-cmp", []string{"..."}, true, "it may panic, and is for tests"},
