@@ -21,7 +21,7 @@ type runFlags struct {
 	pids                                             []int
 	sensors                                          []string
 	duration                                         time.Duration
-	quiet, all                                       bool
+	quiet, all, granted                              bool
 	format                                           show.Format
 	paths                                            paths.Paths
 }
@@ -48,6 +48,7 @@ func newRun(g *globals) *cobra.Command {
 	flags.StringVar(&f.container, "container", "", "watch only the container whose id begins with `ID`")
 	flags.IntSliceVar(&f.pids, "pid", nil, "watch only process `PID` and the children it makes")
 	flags.StringSliceVar(&f.sensors, "sensors", nil, "use only the sensors with these `NAMES`, and the process sensor")
+	flags.BoolVar(&f.granted, "granted-capabilities", false, "report capability checks that were granted too, the first of each process")
 	flags.StringVar(&f.auditLog, "audit-log", "", "keep the audit log in `FILE`")
 	flags.StringVar(&f.state, "state", "", "keep segments and state in `DIR`")
 	flags.DurationVar(&f.duration, "duration", 0, "end after this time")

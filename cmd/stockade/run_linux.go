@@ -27,7 +27,7 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 	unenforced(c, mode)
 	d, err := daemon.Open(daemon.Config{
 		Version: currentBuild().Version, Instance: g.instance, Paths: f.paths,
-		Policy: p, PolicyPath: path, Mode: mode, Sensors: f.sensors,
+		Policy: p, PolicyPath: path, Mode: mode, Sensors: f.sensors, GrantedCapabilities: f.granted,
 		Scope:    daemon.Scope{Cgroup: f.cgroup, PIDs: f.pids, Container: f.container},
 		Duration: f.duration, Logger: logger(c),
 	})

@@ -66,7 +66,7 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 
 // refuseScope names the first flag that needs the kernel's help.
 func refuseScope(c *cobra.Command) error {
-	for _, name := range []string{"cgroup", "container", "pid", "sensors"} {
+	for _, name := range []string{"cgroup", "container", "pid", "sensors", "granted-capabilities"} {
 		if c.Flags().Changed(name) {
 			return badUsage(c, fmt.Errorf("--%s works on Linux only", name))
 		}

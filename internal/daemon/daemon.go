@@ -34,7 +34,9 @@ type Config struct {
 	Mode       policy.Mode
 	// Sensors names those to use; empty: all.
 	Sensors []string
-	Scope   Scope
+	// GrantedCapabilities reports capability checks that were granted too, not only those refused.
+	GrantedCapabilities bool
+	Scope               Scope
 	// RingBytes is the size of the ring that records come through, a power of two of at least a page; 0: 8 MiB.
 	RingBytes uint32
 	// Units is where systemd keeps its links to running units; empty: /run/systemd/units.

@@ -16,6 +16,7 @@ import (
 	"github.com/stockade-security/stockade/internal/kernel"
 	"github.com/stockade-security/stockade/internal/kernel/probe"
 	"github.com/stockade-security/stockade/internal/pipeline"
+	"github.com/stockade-security/stockade/internal/sensor/system"
 )
 
 func (d *Daemon) openRecords() error {
@@ -73,7 +74,7 @@ func (d *Daemon) openKernel() error {
 	if err != nil {
 		return err
 	}
-	sensors, err := pick(d.cfg.Sensors)
+	sensors, err := pick(d.cfg.Sensors, system.Options{GrantedCapabilities: d.cfg.GrantedCapabilities})
 	if err != nil {
 		return err
 	}

@@ -17,12 +17,12 @@ import (
 )
 
 // sensors lists every sensor there is. The process sensor comes first: the process table lives on it.
-func sensors() []*kernel.Sensor {
+func sensors(o system.Options) []*kernel.Sensor {
 	return []*kernel.Sensor{
 		process.New(),
 		file.New(),
 		network.New(),
-		system.New(system.Options{}),
+		system.New(o),
 		library.New(),
 		syscall.New(),
 	}
@@ -30,15 +30,15 @@ func sensors() []*kernel.Sensor {
 
 func sensorNames() []string {
 	var names []string
-	for _, s := range sensors() {
+	for _, s := range sensors(system.Options{}) {
 		names = append(names, s.Name)
 	}
 	return names
 }
 
 // pick returns the named sensors, for none all but those on request, and always the process sensor.
-func pick(names []string) ([]*kernel.Sensor, error) {
-	all := sensors()
+func pick(names []string, o system.Options) ([]*kernel.Sensor, error) {
+	all := sensors(o)
 	if len(names) == 0 {
 		return slices.DeleteFunc(all, func(s *kernel.Sensor) bool { return s.OnRequest }), nil
 	}

@@ -5,6 +5,8 @@ package daemon
 import (
 	"slices"
 	"testing"
+
+	"github.com/stockade-security/stockade/internal/sensor/system"
 )
 
 func TestPick(t *testing.T) {
@@ -16,7 +18,7 @@ func TestPick(t *testing.T) {
 		{[]string{"syscall"}, "syscall", "library"},
 		{[]string{"library"}, "process", "syscall"},
 	} {
-		picked, err := pick(c.names)
+		picked, err := pick(c.names, system.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +30,7 @@ func TestPick(t *testing.T) {
 			t.Errorf("of %v: picked %v, should have %s and not %s", c.names, names, c.with, c.without)
 		}
 	}
-	if _, err := pick([]string{"library", "nonesuch"}); err == nil {
+	if _, err := pick([]string{"library", "nonesuch"}, system.Options{}); err == nil {
 		t.Error("picked a sensor that does not exist")
 	}
 }
