@@ -172,15 +172,16 @@ func (r *reader) action(node ast.Node) (NameRule, bool) {
 	return r.nameRule(node, "action", actions(), "the actions are "+strings.Join(actions(), ", "))
 }
 
-func (r *reader) syscallRule(node ast.Node) (NameRule, bool) {
+func (r *reader) syscallRule(node ast.Node) (SyscallRule, bool) {
 	if s, ok := node.(*ast.StringNode); ok && strings.HasPrefix(s.Value, "@") {
 		r.problem(r.at(node.GetToken()), "list the system calls", "groups of system calls are not in this version")
-		return NameRule{}, false
+		return SyscallRule{}, false
 	}
 	if r.syscalls == nil {
 		r.syscalls = syscalls.Names()
 	}
-	return r.nameRule(node, "system call", r.syscalls, "man 2 syscalls lists the names")
+	rule, ok := r.nameRule(node, "system call", r.syscalls, "man 2 syscalls lists the names")
+	return SyscallRule{Text: rule.Text, Pos: rule.Pos, Names: []string{rule.Text}}, ok
 }
 
 // nameRule reads one of the known names, whatever the case of its letters. hint is for names like none of them.
@@ -198,15 +199,15 @@ func (r *reader) nameRule(node ast.Node, what string, known []string, hint strin
 }
 
 // limit reads a number from 0, which means no limit.
-func (r *reader) limit(e entry) int {
+func (r *reader) limit(e entry) Limit {
 	if isNull(e.value) {
 		r.noValue(e)
-		return 0
+		return Limit{}
 	}
 	tk := e.value.GetToken()
 	if _, ok := e.value.(*ast.IntegerNode); !ok {
 		r.problem(r.place(e.value), "write a whole number without quotes", "%s must be a whole number, not %s", e.key, kindOf(e.value))
-		return 0
+		return Limit{}
 	}
 	n, err := strconv.ParseInt(strings.ReplaceAll(tk.Value, "_", ""), 0, 32)
 	switch {
@@ -217,7 +218,7 @@ func (r *reader) limit(e entry) int {
 	case n > 0:
 		r.warn(WarningNotActedOn, e.pos, "", "%s is recorded only: this version measures no resources", e.key)
 	}
-	return int(n)
+	return Limit{Value: int(n), Pos: e.pos}
 }
 
 // list reads a list of rules. A key without a value counts as absent, with a warning.

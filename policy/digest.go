@@ -34,7 +34,7 @@ func digest(p *Policy) string {
 			Name: q.Name, Description: q.Description,
 			Exec: texts(q.AllowedExec, pathText), Files: texts(q.AllowedFiles, pathText), BlockedFiles: texts(q.BlockedFiles, pathText),
 			Network: texts(q.AllowedNetwork, networkText), BlockedNetwork: texts(q.BlockedNetwork, networkText),
-			Syscalls: texts(q.BlockedSyscalls, nameText), MaxMemoryMB: q.MaxMemoryMB, MaxCPUPercent: q.MaxCPUPercent,
+			Syscalls: texts(q.BlockedSyscalls, syscallText), MaxMemoryMB: q.MaxMemoryMB.Value, MaxCPUPercent: q.MaxCPUPercent.Value,
 		})
 	}
 	slices.SortFunc(c.Processes, func(a, b canonicalProcess) int { return strings.Compare(a.Name, b.Name) })
@@ -60,6 +60,8 @@ func texts[R any](l List[R], text func(R) string) []string {
 
 func nameText(r NameRule) string { return r.Text }
 
+func syscallText(r SyscallRule) string { return r.Text }
+
 func pathText(r PathRule) string { return r.Glob.String() + " " + r.Access.String() }
 
 func networkText(r NetworkRule) string {
@@ -68,7 +70,7 @@ func networkText(r NetworkRule) string {
 	case r.Path != nil:
 		peer = "unix:" + r.Path.String()
 	case r.Host == "":
-		peer = r.Prefix.String()
+		peer = strings.Trim(fmt.Sprint(r.Prefixes), "[]")
 	}
 	return fmt.Sprintf("%s %v %s", peer, r.Ports, r.Protocol)
 }

@@ -76,7 +76,9 @@ func parseNetwork(text string) (NetworkRule, *networkError) {
 		return rule, &networkError{0, "a pattern without a name", "write 0.0.0.0/0 and ::/0, or with ports [::/0]:443, for every address"}
 	}
 	if looksNumeric(peer) {
-		rule.Prefix, err = parsePrefix(peer)
+		var prefix netip.Prefix
+		prefix, err = parsePrefix(peer)
+		rule.Prefixes = []netip.Prefix{prefix}
 	} else {
 		rule.Host, err = parseHost(peer)
 	}

@@ -70,12 +70,12 @@ func FuzzParseNetwork(f *testing.F) {
 			return
 		}
 		set := 0
-		for _, is := range []bool{rule.Prefix.IsValid(), rule.Host != "", rule.Path != nil} {
+		for _, is := range []bool{rule.Prefixes != nil, rule.Host != "", rule.Path != nil} {
 			if is {
 				set++
 			}
 		}
-		if set != 1 || rule.Prefix.IsValid() && rule.Prefix.Masked() != rule.Prefix {
+		if set != 1 || rule.Prefixes != nil && rule.Prefixes[0].Masked() != rule.Prefixes[0] {
 			t.Errorf("%q is %+v", text, rule)
 		}
 		for i, ports := range rule.Ports {

@@ -5,12 +5,7 @@
 // except for Load no file.
 package policy
 
-import (
-	"fmt"
-	"net/netip"
-
-	"github.com/stockade-security/stockade/policy/glob"
-)
+import "fmt"
 
 // Policy is a policy file that has no problems. It is immutable and safe for concurrent use.
 type Policy struct {
@@ -18,9 +13,16 @@ type Policy struct {
 	Name    string
 	Version string
 	Mode    Mode
-	// Processes holds the entries in the file's order, at least one.
+	// Processes holds the entries in the file's order.
 	Processes []Process
-	Alerts    Alerts
+	// Default is for tasks that no entry claims; nil leaves them alone.
+	Default  *Process
+	Host     Host
+	DNS      DNS
+	Firewall Firewall
+	Anomaly  Anomaly
+	Alerts   Alerts
+	Sinks    []Sink
 
 	digest   string
 	warnings []Warning
@@ -61,71 +63,6 @@ type Position struct {
 
 // String returns file:line, the form that decisions name rules by.
 func (p Position) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
-
-// Process is what the policy says of the programs whose executable has that base name.
-type Process struct {
-	Name        string
-	Pos         Position
-	Description string
-
-	AllowedExec     List[PathRule]
-	AllowedFiles    List[PathRule]
-	BlockedFiles    List[PathRule]
-	AllowedNetwork  List[NetworkRule]
-	BlockedNetwork  List[NetworkRule]
-	BlockedSyscalls List[NameRule]
-	// MaxMemoryMB and MaxCPUPercent are 0 where there is no limit.
-	MaxMemoryMB   int
-	MaxCPUPercent int
-}
-
-// List is a list of rules. A list that is absent says nothing; one that is present and empty names nothing.
-type List[R any] struct {
-	Present bool
-	// Pos is the key's, or the zero value when absent.
-	Pos   Position
-	Rules []R
-}
-
-// PathRule names executables or files.
-type PathRule struct {
-	// Text is the entry as written.
-	Text   string
-	Pos    Position
-	Glob   *glob.Glob
-	Access Access
-}
-
-// NetworkRule names peers: exactly one of Prefix, Host and Path is set.
-type NetworkRule struct {
-	Text string
-	Pos  Position
-	// Prefix is normalised: no IPv4-mapped and no NAT64 address.
-	Prefix netip.Prefix
-	// Host is a name, or *. or **. and a name, in lower case.
-	Host string
-	// Path matches names of UNIX sockets; those of abstract ones start with @.
-	Path *glob.Glob
-	// Ports is empty for all ports, else sorted and without overlap.
-	Ports []PortRange
-	// Protocol is tcp or udp; empty for every protocol.
-	Protocol string
-}
-
-// PortRange is First to Last, both included.
-type PortRange struct{ First, Last uint16 }
-
-// NameRule names a system call, or an action.
-type NameRule struct {
-	Text string
-	Pos  Position
-}
-
-// Alerts holds the names of actions.
-type Alerts struct {
-	OnViolation List[NameRule]
-	OnCritical  List[NameRule]
-}
 
 // Access is a set of ways to use a file.
 type Access uint8

@@ -69,8 +69,8 @@ func TestSeedShape(t *testing.T) {
 		t.Fatalf("name %q version %q mode %q with %d processes", p.Name, p.Version, p.Mode, len(p.Processes))
 	}
 	q := p.Processes[0]
-	if q.Name != "collector" || q.Description != "takes events in" || q.MaxMemoryMB != 512 || q.MaxCPUPercent != 25 {
-		t.Errorf("entry %q %q %d %d", q.Name, q.Description, q.MaxMemoryMB, q.MaxCPUPercent)
+	if q.Name != "collector" || q.Description != "takes events in" || q.MaxMemoryMB.Value != 512 || q.MaxCPUPercent.Value != 25 {
+		t.Errorf("entry %q %q %d %d", q.Name, q.Description, q.MaxMemoryMB.Value, q.MaxCPUPercent.Value)
 	}
 	if !q.AllowedExec.Present || len(q.AllowedExec.Rules) != 0 {
 		t.Errorf("allowed_exec: [] is %+v", q.AllowedExec)

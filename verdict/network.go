@@ -37,7 +37,7 @@ func newNetworkTable(l policy.List[policy.NetworkRule]) networkTable {
 		}
 	}
 	slices.SortStableFunc(t.addresses, func(a, b networkRule) int {
-		return cmp.Or(b.Prefix.Bits()-a.Prefix.Bits(), a.width()-b.width(), cmp.Compare(b.Protocol, a.Protocol))
+		return cmp.Or(b.Prefixes[0].Bits()-a.Prefixes[0].Bits(), a.width()-b.width(), cmp.Compare(b.Protocol, a.Protocol))
 	})
 	slices.SortStableFunc(t.sockets, func(a, b networkRule) int {
 		return cmp.Or(b.Path.Prefix()-a.Path.Prefix(), b.Path.Literals()-a.Path.Literals())
@@ -79,7 +79,7 @@ func (r *networkRule) covers(port uint16, protocol string) bool {
 // address returns the rule for an address that policy.NormalAddr returned, nil if none covers it.
 func (t *networkTable) address(addr netip.Addr, port uint16, protocol string) *networkRule {
 	for i := range t.addresses {
-		if rule := &t.addresses[i]; rule.Prefix.Contains(addr) && rule.covers(port, protocol) {
+		if rule := &t.addresses[i]; rule.Prefixes[0].Contains(addr) && rule.covers(port, protocol) {
 			return rule
 		}
 	}

@@ -1,0 +1,39 @@
+// Package automaton turns sets of globs into deterministic automata over bytes, small enough for a kernel map and made
+// so that one loop of two loads per byte executes them, in Go and in BPF alike.
+//
+// Whatever the number of globs, a match looks once at each byte. The package knows patterns and numbers only: what a
+// number means is its caller's.
+package automaton
+
+// Cell is one entry of an automaton's table (a comb: Tarjan and Yao, 1979, "Storing a sparse table"). A state is the
+// index of its header cell. For the byte class c, 1 or more, of a state s:
+//
+//	cells[s+c].Check == s   the next state is cells[s+c].Next
+//	otherwise               it is cells[s].Next, the state's fallback
+//
+// Check of a header cell is the value of its state.
+type Cell struct{ Check, Next uint32 }
+
+// Automaton is a minimised deterministic automaton. It is immutable and safe for concurrent use.
+type Automaton struct {
+	// Classes maps a byte to its class, from 1 on.
+	Classes [256]uint8
+	Start   uint32
+	Cells   []Cell
+}
+
+// None is the value of what no pattern matches.
+const None = ^uint32(0)
+
+// Match returns the value of text, in time proportional to its length. It does not allocate.
+func (a *Automaton) Match(text string) uint32 {
+	s := a.Start
+	for i := range len(text) {
+		if next := a.Cells[s+uint32(a.Classes[text[i]])]; next.Check == s {
+			s = next.Next
+		} else {
+			s = a.Cells[s].Next
+		}
+	}
+	return a.Cells[s].Check
+}

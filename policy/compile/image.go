@@ -1,0 +1,268 @@
+// Package compile turns a policy into an image: automata, address tables and sets that package verdict and the kernel
+// programs execute alike. It decides nothing itself, and refuses a policy that is over the image's bounds.
+package compile
+
+import (
+	"net/netip"
+
+	"github.com/stockade-security/stockade/event"
+	"github.com/stockade-security/stockade/policy"
+	"github.com/stockade-security/stockade/policy/automaton"
+)
+
+// Image is a compiled policy. Numbers in it are indices into its own slices. It is immutable and safe for concurrent
+// use; the same policy makes the same image, byte for byte.
+type Image struct {
+	// Digest is the policy's; SHA-256 in hexadecimal.
+	Digest string
+	Mode   policy.Mode
+	// Rules are what decisions name.
+	Rules []Rule
+	// Decisions hold NoDecision first. Within one table a smaller number has precedence.
+	Decisions []Decision
+	// Subjects hold DefaultSubject first, then the policy's entries in the file's order.
+	Subjects []Subject
+	Automata []automaton.Automaton
+	// Actors yields, for the path of an executable, an index into ActorSets in each of its automata: together they are
+	// what the executable is to the policy.
+	Actors    Table
+	ActorSets []ActorSet
+	// Claims are the conditions under which a subject claims a task, in order of precedence.
+	Claims   []Claim
+	Networks []Network
+	// Ports holds the port ranges of all networks and host names, sorted within each Range.
+	Ports []Port
+	// NameSets yields what the value of a Subject's Hosts table stands for.
+	NameSets []Range
+	Syscalls []Syscalls
+	// Capabilities holds for each capability's number the decision that denies it, or NoDecision.
+	Capabilities [][64]uint32
+	// Members holds the subjects of Guards, sorted within each Range.
+	Members  []uint32
+	Host     Host
+	Firewall Firewall
+	Settings Settings
+}
+
+// The fixed numbers.
+const (
+	// NoDecision: the policy says nothing.
+	NoDecision = 0
+	// DefaultSubject is the subject of tasks that no entry claims.
+	DefaultSubject = 0
+	// NoTable is the index of a table that is absent.
+	NoTable = ^uint32(0)
+)
+
+// Rule is a line of the policy: an entry of a list, or a key.
+type Rule struct {
+	Text string
+	Pos  policy.Position
+}
+
+// Decision is what one rule, or the absence of one, says.
+type Decision struct {
+	Deny bool
+	// Unlisted: the Rule is an allow list's key, and nothing in the list matched.
+	Unlisted bool
+	Type     Type
+	Severity event.Severity // of a denial
+	Rule     uint32
+	// Grant exempts the actors that have it from Deny; 0 exempts nobody.
+	Grant uint32
+}
+
+// Type is the type field of a violation.
+type Type string
+
+// The types. The first five are those of guards before Stockade.
+const (
+	TypeExec       Type = "exec"
+	TypeFile       Type = "file"
+	TypeNetwork    Type = "network"
+	TypeSyscall    Type = "syscall"
+	TypeResource   Type = "resource"
+	TypeCapability Type = "capability"
+	TypeProcess    Type = "process" // signals and ptrace
+	TypeKernel     Type = "kernel"  // modules, bpf, mounts, devices, time, prctl, keyrings, io_uring
+	TypeDNS        Type = "dns"
+	TypeFirewall   Type = "firewall"
+)
+
+// Table is some automata over the same text; the smallest of their values decides, and Miss if that is automaton.None.
+// The zero Table says nothing. Values are decisions unless said otherwise.
+type Table struct {
+	Automata Range
+	Miss     uint32
+}
+
+// Range is Count elements from First on.
+type Range struct{ First, Count uint32 }
+
+// Class is a way to use a path, each with a table of its own.
+type Class uint8
+
+// The classes.
+const (
+	ClassExec  Class = iota
+	ClassRead        // letter r
+	ClassWrite       // letter w
+	ClassMap         // letter x: map as executable
+	ClassUnix        // connect to a UNIX socket
+	ClassCount
+)
+
+// Subject is a process entry.
+type Subject struct {
+	Name    string
+	Mode    policy.Mode // never empty
+	Inherit bool
+	Paths   [ClassCount]Table
+	// Hosts yields, for the symbols of a host name (see NameSymbols), an index into NameSets.
+	Hosts Table
+	// Peers and Listen are indices into Networks or NoTable.
+	Peers, Listen uint32
+	// Packet is the decision about sockets below IP.
+	Packet uint32
+	// Syscalls and Capabilities are indices or NoTable.
+	Syscalls, Capabilities uint32
+	// NoSudo is the decision about an exec that gains privilege.
+	NoSudo          uint32
+	Signals, Ptrace Guard
+	MemoryMB        Limit
+	CPUPercent      Limit
+	Processes       Limit
+	OnLimit         policy.LimitAction
+}
+
+// Guard lets Members through, and says Decision of everybody else; NoDecision guards nothing.
+type Guard struct {
+	Members  Range
+	Decision uint32
+}
+
+// Limit is a number and the decision about what goes beyond; NoDecision: no limit.
+type Limit struct {
+	Value    uint32
+	Decision uint32
+}
+
+// MaxGrants bounds how many lists of executables one policy may have.
+const MaxGrants = 256
+
+// Grants is a set of grant numbers; number 0 is never in it.
+type Grants [MaxGrants / 64]uint64
+
+// Has reports whether g is in the set.
+func (s *Grants) Has(g uint32) bool { return s[g/64%uint32(len(s))]&(1<<(g%64)) != 0 }
+
+// ActorSet is what matching executables are to the policy.
+type ActorSet struct {
+	Grants Grants
+	// Claims are the indices of claims whose conditions on the executable's path hold, sorted.
+	Claims []uint32
+}
+
+// Claim is a process entry's match. Conditions on the executable's path are in Actors; of those here each must hold,
+// and an absent one always does.
+type Claim struct {
+	Subject uint32
+	// Unit, Cgroup and Container yield 1 on a match; their Present says whether there is such a condition.
+	Unit, Cgroup, Container Condition
+	Users                   []string
+	SHA256                  []string
+}
+
+// Condition is a table that may be absent.
+type Condition struct {
+	Present bool
+	Table   Table
+}
+
+// Network answers an address: the longest prefix that holds it decides, because its ports hold what shorter ones say too.
+type Network struct {
+	// Prefixes are sorted: IPv4 before IPv6, then longer before shorter, then by address.
+	Prefixes []Prefix
+	// Miss is the decision about addresses and ports that nothing names.
+	Miss uint32
+}
+
+// Prefix is one network and what is said of its ports.
+type Prefix struct {
+	Prefix netip.Prefix
+	Ports  Range
+}
+
+// Port is a range of ports of one protocol, and what is said of it.
+type Port struct {
+	Protocol    Protocol
+	First, Last uint16
+	Decision    uint32
+}
+
+// Protocol is what stands above IP.
+type Protocol uint8
+
+// The protocols. Each one's port ranges are listed apart: there is no wildcard.
+const (
+	ProtocolTCP Protocol = iota
+	ProtocolUDP
+	ProtocolOther
+	ProtocolCount
+)
+
+// Syscalls holds decisions by number, NoDecision where allowed.
+type Syscalls struct {
+	AMD64, I386 [512]uint32
+}
+
+// Host is what holds for every task.
+type Host struct {
+	// Exec, Read, Write and Device yield decisions with a Grant; those without a match are left to the subject.
+	Exec, Read, Write, Device Table
+	// Mount is over the source, Module over the module's name.
+	Mount, Module Table
+	// BPF, Settime, Keyring and IOUring are decisions with a Grant.
+	BPF, Settime, Keyring, IOUring uint32
+	// Prctl holds decisions with a Grant by option, sorted.
+	Prctl []Option
+	// Metadata is the index of the Network for tasks without network keys, or NoTable.
+	Metadata uint32
+	// Names yields decisions over the symbols of names that nobody may resolve.
+	Names Table
+}
+
+// Option is a number of prctl and what is said of it.
+type Option struct {
+	Number   uint32
+	Decision uint32
+}
+
+// Firewall judges packets.
+type Firewall struct {
+	// Zones are in the file's order; the first whose Interfaces match judges. ZoneMiss is for other interfaces.
+	Zones    []Zone
+	ZoneMiss uint32
+	// Egress is an index into Networks or NoTable.
+	Egress uint32
+}
+
+// Zone is the ports and ICMP types that are open on some interfaces.
+type Zone struct {
+	Name       string
+	Interfaces Table // yields 1
+	// Peers is an index into Networks: the sender's address, and the own port.
+	Peers uint32
+	// ICMP holds the allowed types of ICMPv4 and, from 256 on, of ICMPv6.
+	ICMP []Option
+	Miss uint32
+}
+
+// Settings are what no decision depends on: they pass through to who acts on them.
+type Settings struct {
+	Lease     policy.Lease
+	Resolvers []netip.Prefix
+	Anomaly   policy.Anomaly
+	Alerts    policy.Alerts
+	Sinks     []policy.Sink
+}
