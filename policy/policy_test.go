@@ -106,6 +106,7 @@ func TestWarnings(t *testing.T) {
 		{WarningNotActedOn, 19, "max_memory_mb"},
 		{WarningNotActedOn, 20, "max_cpu_percent"},
 		{WarningChanged, 21, "no allowed_network"},
+		{WarningNoValue, 22, `"description" has no value`},
 		{WarningChanged, 23, "allowed_files is empty"},
 		{WarningNoValue, 24, `"blocked_files" has no value`},
 		{WarningNotActedOn, 26, "on_violation"},
