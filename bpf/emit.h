@@ -168,22 +168,23 @@ static __always_inline void emit_user_bytes(struct slot *s, const void *from, __
 }
 
 /* Keeps the record as a value of a hash map that user space drains (Sensor.Folds in internal/kernel), for programs to add to
- * until then, and gives the slot back. Returns the value, which another CPU may have entered meanwhile, or NULL: then the
- * loss has been counted. The map's values must be structures that begin as this record does. */
+ * until then, and gives the slot back. Returns the value, which another CPU may have entered meanwhile. Or NULL, where the
+ * map has no room: then the slot is still the caller's, to fill in what it would have added and to send by emit_end. The
+ * map's values must be structures that begin as this record does. */
 static __always_inline void *emit_fold(struct slot *s, void *map, const void *key)
 {
 	struct cpu_stats *c = cpu_stats();
-	struct record *r = emit_record(s);
+	struct record *r = emit_record(s), *kept;
 	r->cpu = bpf_get_smp_processor_id();
 	r->seq = r->lost_before = 0;
 	long err = bpf_map_update_elem(map, key, s->data, BPF_NOEXIST);
+	kept = bpf_map_lookup_elem(map, key);
+	if (!kept)
+		return 0;
 	slot_free(s);
-	r = bpf_map_lookup_elem(map, key);
-	if (!r)
-		emit_lost(LOSS_STATE);
-	else if (!err && c)
-		r->seq = __sync_fetch_and_add(&c->produced, 1) + 1;
-	return r;
+	if (!err && c)
+		kept->seq = __sync_fetch_and_add(&c->produced, 1) + 1;
+	return kept;
 }
 
 /* Sends the record and gives the slot back. The reader polls; it is woken early by the record that brings what waits over

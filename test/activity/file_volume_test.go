@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,7 @@ func volumeActivities() []activity {
 	return []activity{
 		{name: "volume", kind: event.KindFileVolume, do: doVolume, want: wantVolume, none: noneVolume},
 		{name: "volume of a long path", kind: event.KindFileVolume, do: doLongVolume, want: wantLongVolume},
+		{name: manyVolumes, kind: event.KindFileVolume, do: doManyVolumes, want: wantManyVolumes},
 	}
 }
 
@@ -78,4 +80,40 @@ func wantLongVolume(_ string, f facts) []event.Event {
 	file.Path = strings.Repeat("x", 247) + "/leaf"
 	file.PathTruncated = true
 	return []event.Event{{File: &file, Volume: &event.Volume{WriteBytes: 4, Writes: 1}}}
+}
+
+const (
+	manyVolumes = "volume of many files"
+	manyFiles   = 6
+)
+
+// doManyVolumes writes three bytes to each of many files, one at a time, in turn.
+func doManyVolumes(dir string) (facts, error) {
+	var files []*os.File
+	for i := range manyFiles {
+		f, err := os.Create(filepath.Join(dir, strconv.Itoa(i)))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	for range 3 {
+		for _, f := range files {
+			if _, err := f.WriteString("x"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, nil
+}
+
+func wantManyVolumes(dir string, _ facts) []event.Event {
+	var want []event.Event
+	for i := range manyFiles {
+		want = append(want, event.Event{
+			File:   &event.File{Path: filepath.Join(dir, strconv.Itoa(i))},
+			Volume: &event.Volume{WriteBytes: 3, Writes: 3},
+		})
+	}
+	return want
 }

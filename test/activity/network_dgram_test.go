@@ -124,6 +124,34 @@ func wantUDPSend(_ string, f facts) []event.Event {
 	return want
 }
 
+const (
+	manySends = "udp send to many"
+	manyPorts = 6
+)
+
+// doManySends sends three times to each of many ports, in turn. Nobody need listen there.
+func doManySends(string) (facts, error) {
+	c, _, err := bound("127.0.0.1", unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return nil, err
+	}
+	for range 3 {
+		for i := range manyPorts {
+			err = errors.Join(err, unix.Sendto(c, []byte(question), 0, sockaddr("127.0.0.9", unix.AF_INET, 9000+i)))
+		}
+	}
+	return nil, err
+}
+
+// wantManySends expects the first of each at once, and two more folded.
+func wantManySends(string, facts) []event.Event {
+	var want []event.Event
+	for i := range manyPorts {
+		want = append(want, event.Event{Count: 2, Flow: &event.Flow{Destination: "127.0.0.9", DestinationPort: uint16(9000 + i)}})
+	}
+	return want
+}
+
 // doRaw pings without waiting for an answer.
 func doRaw(string) (facts, error) {
 	ping, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)

@@ -42,6 +42,7 @@ func networkActivities() []activity {
 			event.Event{Errno: int(unix.ENETUNREACH), Flow: &event.Flow{Family: "inet", Protocol: "udp", Destination: "192.0.2.1", DestinationPort: 80}}),
 		{name: "udp connect", kind: event.KindConnect, do: doUDPConnect, want: wantTo("udp", 0), none: noSends},
 		{name: "udp send", kind: event.KindSend, do: doUDPSend, want: wantUDPSend},
+		{name: manySends, kind: event.KindSend, do: doManySends, want: wantManySends},
 		unnamed("raw send", event.KindSend, doRaw,
 			event.Event{Flow: &event.Flow{Family: "inet", Protocol: "raw", IPProtocol: unix.IPPROTO_ICMP, Destination: "127.0.0.1"}},
 			event.Event{Flow: &event.Flow{Family: "inet6", Protocol: "raw", IPProtocol: unix.IPPROTO_ICMPV6, Destination: "::1"}},

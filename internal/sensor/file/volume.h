@@ -3,8 +3,8 @@
  * rungs, so both miss mapped memory and io_uring. Regular files and block devices only. */
 #pragma once
 
-/* {process, file} → a record that grows until user space takes it. Bounded: a pair that finds no room is LOSS_STATE.
- * User space puts a fresh map in place of the full one (the kernel then waits for the programs that still hold that), so
+/* {process, file} → a record that grows until user space takes it. Bounded: a pair that finds no room is sent at once, a
+ * record for each call. User space puts a fresh map in place of the full one (the kernel then waits for the programs that still hold that), so
  * no count is lost or told twice. */
 struct volumes {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -15,12 +15,19 @@ struct volumes {
 };
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 1); __type(key, __u32); __array(values, struct volumes); } volumes SEC(".maps");
 
+static __always_inline void volume_add(struct volume *v, long bytes, int write)
+{
+	v->last_ns = bpf_ktime_get_boot_ns();
+	__sync_fetch_and_add(write ? &v->writes : &v->reads, 1);
+	__sync_fetch_and_add(write ? &v->write_bytes : &v->read_bytes, bytes);
+}
+
 /* Enters a file that the process has not touched since the map was new. */
-static __always_inline struct volume_record *volume_begin(void *map, const struct volume_key *key, struct file *file)
+static __always_inline void volume_begin(void *map, const struct volume_key *key, struct file *file, long bytes, int write)
 {
 	struct slot *s = emit_begin(KIND_FILE_VOLUME, EV_RUNG, sizeof(struct volume));
 	if (!s)
-		return 0;
+		return; /* counted */
 	struct volume *v = emit_body(s);
 	object_of(&v->object, KREAD(file, file, f_path.dentry), KREAD(file, file, f_inode));
 	struct text *t = text_begin(s);
@@ -31,8 +38,15 @@ static __always_inline struct volume_record *volume_begin(void *map, const struc
 		bpf_probe_read_kernel(t + 1, PATH_KEPT, (void *)(t + 1) + (n - PATH_KEPT));
 		t->bytes = PATH_KEPT;
 		t->truncated = TEXT_CUT;
+		s->bytes -= n - PATH_KEPT;
 	}
-	return emit_fold(s, map, key);
+	struct volume_record *r = emit_fold(s, map, key);
+	if (r) {
+		volume_add(&r->volume, bytes, write);
+		return;
+	}
+	volume_add(v, bytes, write);
+	emit_end(s);
 }
 
 static __noinline int moved_of(struct file *file, long bytes, int write)
@@ -54,13 +68,10 @@ static __noinline int moved_of(struct file *file, long bytes, int write)
 		.device = KREAD(super_block, sb, s_dev),
 	};
 	struct volume_record *r = bpf_map_lookup_elem(map, &key);
-	if (!r)
-		r = volume_begin(map, &key, file);
-	if (!r)
-		return 0; /* counted */
-	r->volume.last_ns = bpf_ktime_get_boot_ns();
-	__sync_fetch_and_add(write ? &r->volume.writes : &r->volume.reads, 1);
-	__sync_fetch_and_add(write ? &r->volume.write_bytes : &r->volume.read_bytes, bytes);
+	if (r)
+		volume_add(&r->volume, bytes, write);
+	else
+		volume_begin(map, &key, file, bytes, write);
 	return 0;
 }
 static __always_inline int moved(int fd, long bytes, int write)

@@ -11,7 +11,7 @@
 struct { __uint(type, BPF_MAP_TYPE_LRU_HASH); __uint(max_entries, 8192); __type(key, struct name); __type(value, __u64); } sent SEC(".maps");
 
 /* Repeats → a record that grows until user space takes it, by putting a fresh map in place of this one: see the file
- * sensor's volumes. Bounded: repeats that find no room are LOSS_STATE. */
+ * sensor's volumes. Bounded: a repeat that finds no room is sent at once. */
 struct sends {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);
@@ -21,10 +21,10 @@ struct sends {
 };
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 1); __type(key, __u32); __array(values, struct sends); } sends SEC(".maps");
 
-static __always_inline void send_count(struct send_record *r)
+static __always_inline void send_count(struct flow *f)
 {
-	r->flow.last_ns = bpf_ktime_get_boot_ns();
-	__sync_fetch_and_add(&r->flow.count, 1);
+	f->last_ns = bpf_ktime_get_boot_ns();
+	__sync_fetch_and_add(&f->count, 1);
 }
 
 /* n has the socket and the address; its pid is filled in here. */
@@ -39,7 +39,7 @@ static __always_inline void sends_to(struct sock *sk, struct name *n, enum evide
 	if (known) {
 		struct send_record *r = bpf_map_lookup_elem(map, n);
 		if (r) {
-			send_count(r);
+			send_count(&r->flow);
 			return;
 		}
 	} else {
@@ -55,13 +55,11 @@ static __always_inline void sends_to(struct sock *sk, struct name *n, enum evide
 		f->interface = n->interface;
 	if (f->family == AF_UNIX)
 		name_text(s, n->raw + 2, n->bytes);
-	if (!known) {
-		emit_end(s);
-		return;
-	}
-	struct send_record *r = emit_fold(s, map, n);
+	struct send_record *r = known ? emit_fold(s, map, n) : 0;
 	if (r)
-		send_count(r);
+		send_count(&r->flow);
+	else
+		emit_end(s);
 }
 
 /* A message with an address, on a socket other than UDP, which has a hook of its own. Streams have no use for addresses. */
