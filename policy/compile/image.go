@@ -32,7 +32,7 @@ type Image struct {
 	Networks []Network
 	// Ports holds the port ranges of all networks and host names, sorted within each Range.
 	Ports []Port
-	// NameSets yields what the value of a Subject's Hosts table stands for.
+	// NameSets yields what the value of a Subject's Hosts table stands for; the first one is empty, for names without a rule.
 	NameSets []Range
 	Syscalls []Syscalls
 	// Capabilities holds for each capability's number the decision that denies it, or NoDecision.
@@ -94,7 +94,13 @@ const (
 type Table struct {
 	Automata Range
 	Miss     uint32
+	// Long decides instead of all of them about a text over MaxPath. In a subject's Paths with any rule it denies, and names
+	// the key of a list that is there; elsewhere it is NoDecision.
+	Long uint32
 }
+
+// MaxPath is how many bytes a path may have to be matched: Linux's PATH_MAX without its zero byte.
+const MaxPath = 4095
 
 // Range is Count elements from First on.
 type Range struct{ First, Count uint32 }
@@ -120,6 +126,9 @@ type Subject struct {
 	Paths   [ClassCount]Table
 	// Hosts yields, for the symbols of a host name (see NameSymbols), an index into NameSets.
 	Hosts Table
+	// Unnamed holds the ports of all allowed host names, each with the decision of one of them: as long as nobody knows the
+	// name of an address, what Peers has not listed there is not decided.
+	Unnamed Range
 	// Peers and Listen are indices into Networks or NoTable.
 	Peers, Listen uint32
 	// Packet is the decision about sockets below IP.
@@ -135,7 +144,7 @@ type Subject struct {
 	OnLimit         policy.LimitAction
 }
 
-// Guard lets Members through, and says Decision of everybody else; NoDecision guards nothing.
+// Guard lets Members and the subject itself through, and says Decision of everybody else; NoDecision guards nothing.
 type Guard struct {
 	Members  Range
 	Decision uint32
