@@ -38,3 +38,54 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+func TestGroups(t *testing.T) {
+	groups := syscalls.Groups()
+	if len(groups) < 29 || !slices.IsSorted(groups) {
+		t.Errorf("groups %v", groups)
+	}
+	for _, g := range append(groups, "@known") {
+		names := syscalls.Group(g)
+		if len(names) == 0 || !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
+			t.Errorf("%s is no sorted set: %v", g, names)
+		}
+		for _, n := range names {
+			if _, ok := slices.BinarySearch(syscalls.Names(), n); !ok {
+				t.Errorf("%s holds %s, which has no number", g, n)
+			}
+		}
+	}
+	if got := syscalls.Group("@clock"); !slices.Equal(got, []string{
+		"adjtimex", "clock_adjtime", "clock_adjtime64", "clock_settime", "clock_settime64", "settimeofday",
+	}) {
+		t.Errorf("@clock is %v", got)
+	}
+	service := syscalls.Group("@system-service")
+	for _, n := range []string{"sched_yield", "read", "connect", "mseal", "execve", "fchmodat2"} { // @sandbox is two groups down
+		if !slices.Contains(service, n) {
+			t.Errorf("@system-service lacks %s", n)
+		}
+	}
+	if slices.Contains(service, "mount") || slices.Contains(service, "subpage_prot") {
+		t.Error("@system-service holds what it should not")
+	}
+	if syscalls.Group("@none") != nil || syscalls.Group("read") != nil {
+		t.Error("there are groups that systemd does not have")
+	}
+}
+
+func TestPrctlOption(t *testing.T) {
+	for name, want := range map[string]uint32{"PR_SET_NAME": 15, "PR_SET_MDWE": 65, "PR_SET_PTRACER": 0x59616d61, "PR_SET_VMA": 0x53564d41} {
+		if got, ok := syscalls.PrctlOption(name); got != want || !ok {
+			t.Errorf("%s is %d, %t, not %d", name, got, ok, want)
+		}
+	}
+	for _, name := range []string{"PR_SET_MM_BRK", "PR_MCE_KILL_SET", ""} { // arguments
+		if n, ok := syscalls.PrctlOption(name); ok {
+			t.Errorf("%q is option %d", name, n)
+		}
+	}
+	if options := syscalls.PrctlOptions(); len(options) < 80 || !slices.IsSorted(options) {
+		t.Errorf("options %v", options)
+	}
+}
