@@ -32,7 +32,7 @@ type Image struct {
 	Networks []Network
 	// Ports holds the port ranges of all networks and host names, sorted within each Range.
 	Ports []Port
-	// NameSets yields what the value of a Subject's Hosts table stands for; the first one is empty, for names without a rule.
+	// NameSets yields what the value of a Network's Hosts table stands for; the first one is empty, for names without a rule.
 	NameSets []Range
 	Syscalls []Syscalls
 	// Capabilities holds for each capability's number the decision that denies it, or NoDecision.
@@ -124,12 +124,8 @@ type Subject struct {
 	Mode    policy.Mode // never empty
 	Inherit bool
 	Paths   [ClassCount]Table
-	// Hosts yields, for the symbols of a host name (see NameSymbols), an index into NameSets.
-	Hosts Table
-	// Unnamed holds the ports of all allowed host names, each with the decision of one of them: as long as nobody knows the
-	// name of an address, what Peers has not listed there is not decided.
-	Unnamed Range
-	// Peers and Listen are indices into Networks or NoTable.
+	// Peers and Listen are indices into Networks or NoTable. Peers is absent only if the entry has no network keys.
+	// Listen is about own addresses and ports.
 	Peers, Listen uint32
 	// Packet is the decision about sockets below IP.
 	Packet uint32
@@ -176,10 +172,11 @@ type ActorSet struct {
 // and an absent one always does.
 type Claim struct {
 	Subject uint32
-	// Unit, Cgroup and Container yield 1 on a match; their Present says whether there is such a condition.
-	Unit, Cgroup, Container Condition
-	Users                   []string
-	SHA256                  []string
+	// Name is over the executable's path; it is here only if match has exe too, of which both must hold. The tables of
+	// conditions yield 1 on a match.
+	Name, Unit, Cgroup, Container Condition
+	Users                         []string
+	SHA256                        []string
 }
 
 // Condition is a table that may be absent.
@@ -188,11 +185,18 @@ type Condition struct {
 	Table   Table
 }
 
-// Network answers an address: the longest prefix that holds it decides, because its ports hold what shorter ones say too.
+// Network answers an address, and the names that are known to stand for it. The longest prefix that holds the address
+// speaks for all, because its ports hold what shorter ones say too. Of what it and each name says of a port, the
+// smallest decision but NoDecision has precedence.
 type Network struct {
 	// Prefixes are sorted: IPv4 before IPv6, then longer before shorter, then by address.
 	Prefixes []Prefix
-	// Miss is the decision about addresses and ports that nothing names.
+	// Hosts yields, for the symbols of a host name (see NameSymbols), an index into NameSets in each of its automata.
+	Hosts Table
+	// Unnamed holds the ports of all allowed host names, each with the decision of one of them: as long as nobody knows the
+	// name of an address, what Prefixes do not list of it is not decided.
+	Unnamed Range
+	// Miss is the decision about addresses, names and ports that nothing speaks of.
 	Miss uint32
 }
 
@@ -220,9 +224,10 @@ const (
 	ProtocolCount
 )
 
-// Syscalls holds decisions by number, NoDecision where allowed.
+// Syscalls holds decisions by number, and Miss for numbers beyond. The calls of x32 are AMD64's, without bit 30.
 type Syscalls struct {
 	AMD64, I386 [512]uint32
+	Miss        uint32
 }
 
 // Host is what holds for every task.
@@ -262,7 +267,7 @@ type Zone struct {
 	Interfaces Table // yields 1
 	// Peers is an index into Networks: the sender's address, and the own port.
 	Peers uint32
-	// ICMP holds the allowed types of ICMPv4 and, from 256 on, of ICMPv6.
+	// ICMP holds the types of ICMPv4 and, from 256 on, of ICMPv6 that are allowed, sorted.
 	ICMP []Option
 	Miss uint32
 }
