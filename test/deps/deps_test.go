@@ -39,6 +39,7 @@ var rules = []rule{
 	{[]string{"policy/glob"}, nil, "a glob is text and its meaning, and knows nothing of policies"},
 	{[]string{"internal/syscalls"}, nil, "names of system calls are facts, which the policy and the sensors share"},
 	{[]string{"policy/compile"}, []string{"event", "policy/...", "internal/syscalls"}, "the compiler turns a policy into an image, and knows nothing that executes one"},
+	{[]string{"policy/enforce", "policy/diff"}, []string{"event", "policy/..."}, "what is said about a policy is said from its text and its image; facts about a kernel come in as values"},
 	{[]string{"policy/..."}, []string{"event", "policy/glob", "internal/syscalls"}, "a policy is text and its meaning: it knows nothing that compiles, watches or acts"},
 	{[]string{"verdict"}, []string{"event", "policy/..."}, "a verdict is a pure function of image, subject and access"},
 	{[]string{"guard", "anomaly/..."}, language, "guard and anomaly are embedded in other people's programs: they carry no daemon with them"},

@@ -1,0 +1,132 @@
+package enforce
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/stockade-security/stockade/policy"
+)
+
+// The ladders follow docs/doctor's families of controls, rule by rule. Rungs of one ladder go from the best down, and a
+// way that leaves holes stands below one of the same ability that does not.
+
+// lsm is the step that needs BPF LSM programs with labels and paths.
+func lsm(how string) step {
+	return step{ability: Prevent, how: how, needs: []string{"lsm", "task_storage_lsm", "bpf_loop"}}
+}
+
+// seen are the steps for what an LSM hook would refuse: a signal when its call is seen, else a record.
+func seen(how string) []step {
+	return []step{
+		{ability: Kill, how: "a signal once " + how, needs: []string{"tp_btf", "raw_tracepoint"}},
+		{ability: Observe, how: "a record once " + how, needs: []string{"raw_tracepoint"}},
+	}
+}
+
+func hooked(hook, how string) []step { return append([]step{lsm("LSM hook " + hook)}, seen(how)...) }
+
+// fanotify refuses opens and executions of files that it is told of one by one.
+func fanotify(barred string) step {
+	return step{
+		ability: Prevent, how: "fanotify permission events, answered by the daemon: without it everything passes",
+		needs: []string{"fanotify_permission"}, barred: barred,
+	}
+}
+
+func execLadder(blockedPath string) []step {
+	barred := ""
+	if !exact(blockedPath) {
+		barred = "without LSM programs only executables that a block list names by their whole path can be refused"
+	}
+	return slices.Concat([]step{lsm("LSM hooks of exec"), fanotify(barred)}, seen("the program runs"))
+}
+
+func fileLadder(blockedPath string, access policy.Access) []step {
+	barred := ""
+	if !exact(blockedPath) || access != policy.AccessRead {
+		barred = "without LSM programs only reading of files that a block list names by their whole path can be refused"
+	}
+	return slices.Concat([]step{lsm("LSM hooks, over the path and the file itself"), fanotify(barred)}, seen("the file has been used"))
+}
+
+// exact reports whether a pattern names one path.
+func exact(pattern string) bool {
+	return strings.HasPrefix(pattern, "/") && !strings.ContainsAny(pattern, `*?[{\`)
+}
+
+// networkLadder is for peers; hooks are the cgroup hooks that judge them.
+func networkLadder(rule policy.NetworkRule, hooks ...string) []step {
+	if rule.Path != nil {
+		return hooked("unix_stream_connect and unix_may_send", "the socket has been used")
+	}
+	needs, how := append(hooks, "cgroup_sock_create", "socket_storage"), "cgroup programs"
+	if rule.Host != "" {
+		needs, how = append(needs, "cgroup_skb"), "cgroup programs, with addresses from the DNS answers that pass"
+	}
+	return []step{
+		{ability: Prevent, how: how + ", and LSM programs for sockets that are passed on", needs: append([]string{"lsm", "task_storage_lsm"}, needs...)},
+		{ability: Prevent, how: how + "; a socket that is passed on is judged by its maker", needs: needs},
+		{ability: Observe, how: "a record once the socket has been used", needs: []string{"tp_btf"}},
+	}
+}
+
+func syscallLadder(names []string) []step {
+	hook := lsm("the LSM hooks of these calls")
+	for _, name := range names {
+		if lsmHook(name) == "" {
+			hook.barred = "no LSM hook judges every use of the call; only where Stockade starts the process seccomp can refuse it"
+			break
+		}
+	}
+	if hook.barred == "" && len(names) == 1 {
+		hook.how = "LSM hook " + lsmHook(names[0])
+	}
+	return []step{
+		hook,
+		{ability: Kill, how: "a signal at sys_enter: the call still runs", needs: []string{"raw_tracepoint"}},
+	}
+}
+
+// lsmHook returns the hook that judges every use of a system call, or "".
+func lsmHook(name string) string {
+	switch name {
+	case "bpf":
+		return "bpf"
+	case "chroot":
+		return "path_chroot"
+	case "init_module", "finit_module", "kexec_load", "kexec_file_load":
+		return "kernel_load_data or kernel_read_file"
+	case "mount":
+		return "sb_mount"
+	case "move_mount":
+		return "move_mount"
+	case "perf_event_open":
+		return "perf_event_open"
+	case "pivot_root":
+		return "sb_pivotroot"
+	case "process_vm_readv", "process_vm_writev", "ptrace":
+		return "ptrace_access_check and ptrace_traceme"
+	case "settimeofday": // clock_settime can set clocks that the hook does not guard
+		return "settime"
+	case "prctl":
+		return "task_prctl"
+	case "socket", "socketpair":
+		return "socket_create"
+	case "umount2":
+		return "sb_umount"
+	}
+	return ""
+}
+
+// limitLadder is for limits of memory, processor time and processes.
+func limitLadder(p *policy.Process) []step {
+	cgroup := step{ability: Prevent, how: "the limits of its cgroup", needs: []string{"cgroup_v2", "cgroup_controllers"}}
+	if !p.Match.Unit.Present && !p.Match.Cgroup.Present {
+		cgroup.barred = "a cgroup's limit needs an entry that matches by unit or cgroup, which has a cgroup of its own"
+	}
+	signal := step{ability: Kill, how: "a signal on sustained excess"}
+	if p.OnLimit != policy.LimitKill {
+		signal.barred = "on_limit is not kill"
+	}
+	return []step{cgroup, signal, {ability: Observe, how: "samples"}}
+}
