@@ -52,6 +52,7 @@ func Parse(name string, text []byte) (*Policy, error) {
 		return nil, r.failure()
 	}
 	p := r.policy(body)
+	r.fillResolvers(p)
 	if len(r.problems) > 0 {
 		return nil, r.failure()
 	}
@@ -70,6 +71,9 @@ type reader struct {
 	anchors  map[string]ast.Node
 	// budget is how many more keys and items may be visited.
 	budget int
+	// resolverUses are the places of @resolvers, shared the patterns whose leave is not known yet.
+	resolverUses []Position
+	shared       []sharedName
 	// syscalls are the known names, listed when they are first needed.
 	syscalls []string
 }

@@ -14,35 +14,74 @@ import (
 	"github.com/stockade-security/stockade/policy/glob"
 )
 
-// networkRule reads one of
+// The protocols that an entry may name.
+const (
+	protocolTCP = "tcp"
+	protocolUDP = "udp"
+)
+
+// networkRule reads an entry that names peers. It is one of
 //
 //	ADDRESS[/BITS][:PORTS][/PROTOCOL]   an IPv6 address with ports stands in brackets
-//	NAME[:PORTS][/PROTOCOL]
+//	@CLASS[:PORTS][/PROTOCOL]
+//	NAME[:PORTS][/PROTOCOL]             a host name; *. before it stands for one label, **. for one or more
 //	unix:/PATH or unix:@NAME            with patterns as for files
 //
 // where PORTS is a list such as 443,8000-8100 and PROTOCOL is tcp or udp.
 func (r *reader) networkRule(node ast.Node) (NetworkRule, bool) {
+	return r.networkEntry(node, parseNetwork, networkForms)
+}
+
+// grantedRule reads an entry that allows peers: one whose name shares its suffix with strangers needs the process entry's
+// leave.
+func (r *reader) grantedRule(node ast.Node) (NetworkRule, bool) {
+	rule, ok := r.networkRule(node)
+	if why := sharedSuffix(rule.Host); ok && why != "" {
+		r.shared = append(r.shared, sharedName{rule.Pos, rule.Text, why})
+	}
+	return rule, ok
+}
+
+// listenRule reads an entry of allowed_listen: PORTS[/PROTOCOL] for every own address, or an own address as networkRule
+// reads it.
+func (r *reader) listenRule(node ast.Node) (NetworkRule, bool) {
+	return r.networkEntry(node, parseListen, listenForms)
+}
+
+// What may be written, as a hint where there is no better.
+const (
+	networkForms = "write 10.0.0.0/8:443, [2001:db8::/32]:443/tcp, *.example.com:443, @private or unix:/path"
+	listenForms  = "write 80/tcp, 8000-8100, 127.0.0.1:80/tcp or [::1]:80"
+)
+
+func (r *reader) networkEntry(node ast.Node, parse func(string) (NetworkRule, *networkError), forms string) (NetworkRule, bool) {
 	s, ok := r.scalar(node, "a network entry")
 	if !ok {
 		return NetworkRule{}, false
 	}
-	rule, err := parseNetwork(s.text)
+	rule, err := parse(s.text)
 	if err != nil {
-		r.problem(s.point(err.offset), cmp.Or(err.hint, networkForms), "bad network entry %s: %s", quoted(s.text), err.message)
+		r.problem(s.point(err.offset), cmp.Or(err.hint, forms), "bad network entry %s: %s", quoted(s.text), err.message)
 		return NetworkRule{}, false
 	}
 	rule.Text, rule.Pos = s.text, s.pos
+	if rule.unresolved() {
+		r.resolverUses = append(r.resolverUses, s.point(0))
+	}
 	return rule, true
 }
-
-// networkForms is the hint where there is no better.
-const networkForms = "write 10.0.0.0/8:443, [2001:db8::/32]:443/tcp, *.example.com:443 or unix:/path"
 
 // networkError says what is wrong with a network entry, at which byte, and what to write.
 type networkError struct {
 	offset  int
 	message string
 	hint    string
+}
+
+// networkParts are an entry's parts and the bytes at which they start, -1 for a part that is absent.
+type networkParts struct {
+	peer, ports, protocol       string
+	peerAt, portsAt, protocolAt int
 }
 
 func parseNetwork(text string) (NetworkRule, *networkError) {
@@ -52,37 +91,71 @@ func parseNetwork(text string) (NetworkRule, *networkError) {
 	if scheme := strings.Index(text, "://"); scheme >= 0 {
 		return NetworkRule{}, &networkError{scheme, "a URL", "write the host name and the port alone: example.com:443"}
 	}
-	if strings.HasPrefix(text, "@") {
-		return NetworkRule{}, &networkError{0, "classes of addresses are not in this version", "list the addresses"}
-	}
-	rest := text
-	var rule NetworkRule
-	if i := strings.LastIndexByte(text, '/'); i >= 0 && strings.Trim(text[i+1:], "0123456789:,-]") != "" {
-		rest, rule.Protocol = text[:i], strings.ToLower(text[i+1:])
-		if rule.Protocol != "tcp" && rule.Protocol != "udp" {
-			return rule, &networkError{i + 1, "the protocol is neither tcp nor udp", ""}
-		}
-	}
-	peer, ports, portsAt, err := splitPeer(rest)
+	parts, err := splitEntry(text)
 	if err != nil {
-		return rule, err
+		return NetworkRule{}, err
 	}
-	if portsAt >= 0 {
-		if rule.Ports, err = parsePorts(ports, portsAt); err != nil {
-			return rule, err
-		}
-	}
-	if peer == "*" || peer == "**" {
-		return rule, &networkError{0, "a pattern without a name", "write 0.0.0.0/0 and ::/0, or with ports [::/0]:443, for every address"}
-	}
-	if looksNumeric(peer) {
+	var rule NetworkRule
+	switch peer := parts.peer; {
+	case strings.HasPrefix(peer, "@"):
+		rule.Prefixes, err = parseClass(peer)
+	case peer == "*" || peer == "**":
+		err = &networkError{0, "a pattern without a name", "write 0.0.0.0/0 and ::/0, or with ports [::/0]:443, for every address"}
+	case isPorts(peer):
+		err = &networkError{0, "ports without an address", "write 0.0.0.0/0:" + peer + " and [::/0]:" + peer + " for every address"}
+	case looksNumeric(peer):
 		var prefix netip.Prefix
 		prefix, err = parsePrefix(peer)
 		rule.Prefixes = []netip.Prefix{prefix}
-	} else {
+	default:
 		rule.Host, err = parseHost(peer)
 	}
+	if err != nil {
+		err.offset += parts.peerAt
+		return NetworkRule{}, err
+	}
+	return parts.qualify(rule)
+}
+
+// qualify adds ports and protocol to a rule that names its peer.
+func (p networkParts) qualify(rule NetworkRule) (NetworkRule, *networkError) {
+	var err *networkError
+	if p.protocolAt >= 0 {
+		rule.Protocol = strings.ToLower(p.protocol)
+		if rule.Protocol != protocolTCP && rule.Protocol != protocolUDP {
+			return rule, &networkError{p.protocolAt, "the protocol is neither tcp nor udp", "leave the protocol out: then the entry covers every one"}
+		}
+	}
+	if p.portsAt >= 0 {
+		rule.Ports, err = parsePorts(p.ports, p.portsAt)
+	}
 	return rule, err
+}
+
+func parseListen(text string) (NetworkRule, *networkError) {
+	ports, protocol, hasProtocol := strings.Cut(text, "/")
+	if isPorts(ports) {
+		parts := networkParts{ports: ports, protocol: protocol, protocolAt: -1}
+		if hasProtocol {
+			parts.protocolAt = len(ports) + 1
+		}
+		return parts.qualify(NetworkRule{Prefixes: anyAddress()})
+	}
+	rule, err := parseNetwork(text)
+	switch {
+	case err != nil:
+	case rule.Path != nil:
+		err = &networkError{0, "a UNIX socket has no port", "allow its path for writing in allowed_files: binding creates the file"}
+	case rule.Host != "":
+		err = &networkError{0, "a host name is no own address", ""}
+	case rule.unresolved() || strings.HasPrefix(text, "@metadata"):
+		err = &networkError{0, "a class of other machines' addresses", ""}
+	}
+	return rule, err
+}
+
+func anyAddress() []netip.Prefix {
+	return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
 }
 
 func parseUnix(name string) (NetworkRule, *networkError) {
@@ -91,92 +164,62 @@ func parseUnix(name string) (NetworkRule, *networkError) {
 	if syntax, bad := errors.AsType[*glob.SyntaxError](err); bad {
 		return NetworkRule{}, &networkError{at + syntax.Offset, syntax.Message, ""}
 	}
-	if !g.Rooted() && !strings.HasPrefix(name, "@") {
+	if strings.HasPrefix(name, "@") {
+		return NetworkRule{Path: g}, nil
+	}
+	if !g.Rooted() {
 		return NetworkRule{}, &networkError{at, "a UNIX socket's name starts with /, or with @ if it is abstract", ""}
+	}
+	if hint := neverMatches(name, g); hint != "" {
+		return NetworkRule{}, &networkError{at, "the pattern can match no path", hint}
 	}
 	return NetworkRule{Path: g}, nil
 }
 
-// splitPeer parts address or name from ports; portsAt is -1 without ports.
-func splitPeer(rest string) (peer, ports string, portsAt int, err *networkError) {
+// splitEntry parts an entry into peer, ports and protocol.
+func splitEntry(text string) (networkParts, *networkError) {
+	p := networkParts{portsAt: -1, protocolAt: -1}
+	rest := text
+	if i := strings.LastIndexByte(text, '/'); i >= 0 && strings.Trim(text[i+1:], "0123456789:,-]") != "" {
+		rest, p.protocol, p.protocolAt = text[:i], text[i+1:], i+1
+	}
 	if strings.HasPrefix(rest, "[") {
-		end := strings.IndexByte(rest, ']')
-		if end < 0 {
-			return "", "", 0, &networkError{0, "[ is never closed", ""}
-		}
-		peer = rest[1:end]
-		switch tail := rest[end+1:]; {
-		case tail == "":
-			return peer, "", -1, nil
-		case tail[0] == ':':
-			return peer, tail[1:], end + 2, nil
-		}
-		return "", "", 0, &networkError{end + 1, "only :PORTS may follow ]", "write the length inside: [2001:db8::/32]:443"}
+		return p, p.splitBrackets(rest)
 	}
 	if strings.Count(rest, ":") > 1 {
 		if slash := strings.IndexByte(rest, '/'); slash >= 0 && strings.Contains(rest[slash:], ":") {
 			colon := slash + strings.IndexByte(rest[slash:], ':')
-			return "", "", 0, &networkError{colon, "an IPv6 address with ports stands in brackets", "write [" + rest[:colon] + "]" + rest[colon:]}
+			return p, &networkError{colon, "an IPv6 address with ports stands in brackets", "write [" + rest[:colon] + "]" + text[colon:]}
 		}
-		return rest, "", -1, nil
+		p.peer = rest
+		return p, nil
 	}
-	peer, ports, ok := strings.Cut(rest, ":")
-	if !ok {
-		return peer, "", -1, nil
+	var hasPorts bool
+	if p.peer, p.ports, hasPorts = strings.Cut(rest, ":"); hasPorts {
+		p.portsAt = len(p.peer) + 1
 	}
-	return peer, ports, len(peer) + 1, nil
+	return p, nil
 }
 
-// looksNumeric reports whether the peer can only be meant as an address.
-func looksNumeric(peer string) bool {
-	return strings.Contains(peer, ":") || strings.Trim(peer, "0123456789./") == ""
+func (p *networkParts) splitBrackets(rest string) *networkError {
+	end := strings.IndexByte(rest, ']')
+	if end < 0 {
+		return &networkError{0, "[ is never closed", ""}
+	}
+	p.peer, p.peerAt = rest[1:end], 1
+	switch tail := rest[end+1:]; {
+	case !strings.Contains(p.peer, ":"):
+		return &networkError{0, "brackets are for IPv6 addresses", "write it without brackets"}
+	case tail == "":
+	case tail[0] == ':':
+		p.ports, p.portsAt = tail[1:], end+2
+	default:
+		return &networkError{end + 1, "only :PORTS may follow ]", "write the length inside: [2001:db8::/32]:443"}
+	}
+	return nil
 }
 
-func parsePrefix(text string) (netip.Prefix, *networkError) {
-	var prefix netip.Prefix
-	address, bits, hasBits := strings.Cut(text, "/")
-	addr, err := netip.ParseAddr(address)
-	if err != nil || addr.Zone() != "" {
-		return prefix, &networkError{0, "not an IP address", ""}
-	}
-	prefix = netip.PrefixFrom(addr, addr.BitLen())
-	if hasBits {
-		n, err := strconv.ParseUint(bits, 10, 8)
-		if err != nil || int(n) > addr.BitLen() {
-			return prefix, &networkError{strings.IndexByte(text, '/') + 1, fmt.Sprintf("the prefix length must be 0 to %d", addr.BitLen()), ""}
-		}
-		prefix = netip.PrefixFrom(addr, int(n))
-	}
-	if masked := prefix.Masked(); masked != prefix {
-		return prefix, &networkError{0, "the address has bits behind the prefix length", fmt.Sprintf("write %s for the network, %s for the address", masked, addr)}
-	}
-	return normalPrefix(prefix), nil
-}
-
-// Embeddings of IPv4 in IPv6 have their 32 bits at the end, behind 96: IPv4-mapped (RFC 4291, 2.5.5.2) and the
-// well-known prefix of NAT64 (RFC 6052, 2.1).
-const embeddedAt = 96
-
-// NormalAddr returns the address that a is a form of: the IPv4 address in an IPv4-mapped or NAT64 one, and a without
-// its zone otherwise.
-func NormalAddr(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if a.Is6() {
-		if b := a.As16(); [12]byte(b[:12]) == [12]byte{0x00, 0x64, 0xff, 0x9b} {
-			return netip.AddrFrom4([4]byte(b[12:]))
-		}
-	}
-	return a
-}
-
-func normalPrefix(p netip.Prefix) netip.Prefix {
-	if a := NormalAddr(p.Addr()); a.Is4() && p.Addr().Is6() && p.Bits() >= embeddedAt {
-		return netip.PrefixFrom(a, p.Bits()-embeddedAt)
-	}
-	return p
-}
-
-// parsePorts returns the ranges sorted and merged.
+// parsePorts returns the ranges sorted and merged; at is where text starts in its entry.
 func parsePorts(text string, at int) ([]PortRange, *networkError) {
 	var out []PortRange
 	for part := range strings.SplitSeq(text, ",") {
@@ -190,7 +233,7 @@ func parsePorts(text string, at int) ([]PortRange, *networkError) {
 		case err1 != nil || err2 != nil || first == 0:
 			return nil, &networkError{at, fmt.Sprintf("%q is no port from 1 to 65535", part), "write ports as 443,8000-8100; leave them out for all"}
 		case last < first:
-			return nil, &networkError{at, fmt.Sprintf("the range %s is the wrong way round", part), ""}
+			return nil, &networkError{at, fmt.Sprintf("the range %s is the wrong way round", part), fmt.Sprintf("write %d-%d", last, first)}
 		}
 		out = append(out, PortRange{uint16(first), uint16(last)})
 		at += len(part) + 1
@@ -207,22 +250,7 @@ func parsePorts(text string, at int) ([]PortRange, *networkError) {
 	return merged, nil
 }
 
-// parseHost checks a host name: letters, digits, - and _ in labels, and *. or **. before them.
-func parseHost(text string) (string, *networkError) {
-	name := strings.ToLower(strings.TrimSuffix(text, "."))
-	labels := strings.TrimPrefix(strings.TrimPrefix(name, "**."), "*.")
-	at := len(name) - len(labels)
-	if len(name) > 253 {
-		return "", &networkError{0, "a host name has at most 253 characters", ""}
-	}
-	for label := range strings.SplitSeq(labels, ".") {
-		bad := strings.IndexFunc(label, func(c rune) bool {
-			return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_')
-		})
-		if bad >= 0 || label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return "", &networkError{at + max(0, bad), "neither an address nor a host name", ""}
-		}
-		at += len(label) + 1
-	}
-	return name, nil
+// isPorts reports whether the text can only be meant as ports.
+func isPorts(text string) bool {
+	return strings.Trim(text, "0123456789,-") == "" && strings.ContainsAny(text, "0123456789")
 }

@@ -26,7 +26,6 @@ func TestParseNetwork(t *testing.T) {
 		{"[::ffff:10.0.0.0/104]:80", "10.0.0.0/8 [{80 80}] "},
 		{"64:ff9b::a00:1", "10.0.0.1/32 [] "},
 		{"64:ff9b::/96", "0.0.0.0/0 [] "},
-		{"64:ff9b::/64", "64:ff9b::/64 [] "},
 		{"Example.COM:443", "example.com [{443 443}] "},
 		{"*.example.com.", "*.example.com [] "},
 		{"**.example.com:53/udp", "**.example.com [{53 53}] udp"},

@@ -33,7 +33,10 @@ func newNetworkTable(l policy.List[policy.NetworkRule]) networkTable {
 		case rule.Host != "":
 			t.hosts = append(t.hosts, compiled)
 		default:
-			t.addresses = append(t.addresses, compiled)
+			for i := range rule.Prefixes {
+				compiled.Prefixes = rule.Prefixes[i : i+1]
+				t.addresses = append(t.addresses, compiled)
+			}
 		}
 	}
 	slices.SortStableFunc(t.addresses, func(a, b networkRule) int {
