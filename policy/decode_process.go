@@ -21,13 +21,18 @@ func processSection() section[Process] {
 			{"blocked_syscalls", listOf((*reader).syscallRule, func(p *Process) *List[SyscallRule] { return &p.BlockedSyscalls })},
 			{"allowed_files", listOf((*reader).fileRule, func(p *Process) *List[PathRule] { return &p.AllowedFiles })},
 			{"blocked_files", listOf((*reader).fileRule, func(p *Process) *List[PathRule] { return &p.BlockedFiles })},
-			{"allowed_network", listOf((*reader).networkRule, func(p *Process) *List[NetworkRule] { return &p.AllowedNetwork })},
+			{"allowed_network", listOf((*reader).grantedRule, func(p *Process) *List[NetworkRule] { return &p.AllowedNetwork })},
 			{"blocked_network", listOf((*reader).networkRule, func(p *Process) *List[NetworkRule] { return &p.BlockedNetwork })},
+			{"allowed_listen", func(r *reader, e entry, p *Process) {
+				r.warn(WarningNotActedOn, e.pos, "", "allowed_listen is recorded only: this version judges binds by allowed_network")
+				p.AllowedListen = list(r, e, (*reader).listenRule)
+			}},
+			{"allow_shared_suffix", func(r *reader, e entry, p *Process) { p.AllowSharedSuffix = r.flag(e) }},
 			{"max_memory_mb", func(r *reader, e entry, p *Process) { p.MaxMemoryMB = r.limit(e) }},
 			{"max_cpu_percent", func(r *reader, e entry, p *Process) { p.MaxCPUPercent = r.limit(e) }},
 		},
 		later: []string{
-			"mode", "match", "inherit", "blocked_exec", "allowed_listen", "allowed_syscalls", "blocked_capabilities",
+			"mode", "match", "inherit", "blocked_exec", "allowed_syscalls", "blocked_capabilities",
 			"protect", "max_processes", "on_limit", "no_sudo",
 		},
 	}
@@ -64,6 +69,7 @@ func (r *reader) process(e entry) Process {
 		return p
 	}
 	if decode(r, e.value, processSection(), &p) {
+		r.checkShared(p.AllowSharedSuffix.Set)
 		r.warnProcess(p)
 	}
 	return p

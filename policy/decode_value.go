@@ -41,3 +41,13 @@ func (r *reader) limit(e entry) Limit {
 	}
 	return Limit{Value: int(n), Pos: e.pos}
 }
+
+// flag reads true or false.
+func (r *reader) flag(e entry) Flag {
+	b, ok := e.value.(*ast.BoolNode)
+	if !ok {
+		r.problem(r.place(e.value), "write true or false, without quotes", "%s must be true or false, not %s", e.key, kindOf(e.value))
+		return Flag{}
+	}
+	return Flag{Set: b.Value, Pos: e.pos}
+}

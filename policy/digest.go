@@ -21,6 +21,8 @@ type canonicalProcess struct {
 	Name, Description          string
 	Exec, Files, BlockedFiles  []string
 	Network, BlockedNetwork    []string
+	Listen                     []string
+	SharedSuffix               bool
 	Syscalls                   []string
 	MaxMemoryMB, MaxCPUPercent int
 }
@@ -34,6 +36,7 @@ func digest(p *Policy) string {
 			Name: q.Name, Description: q.Description,
 			Exec: texts(q.AllowedExec, pathText), Files: texts(q.AllowedFiles, pathText), BlockedFiles: texts(q.BlockedFiles, pathText),
 			Network: texts(q.AllowedNetwork, networkText), BlockedNetwork: texts(q.BlockedNetwork, networkText),
+			Listen: texts(q.AllowedListen, networkText), SharedSuffix: q.AllowSharedSuffix.Set,
 			Syscalls: texts(q.BlockedSyscalls, syscallText), MaxMemoryMB: q.MaxMemoryMB.Value, MaxCPUPercent: q.MaxCPUPercent.Value,
 		})
 	}

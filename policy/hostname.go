@@ -39,6 +39,8 @@ func parseHost(text string) (string, *networkError) {
 // hostHint says what to write instead of a label that is none.
 func hostHint(labels, label string) string {
 	switch {
+	case len(label) > 63:
+		return "what stands between two dots has at most 63 characters"
 	case !strings.Contains(label, "*"):
 		return ""
 	case strings.Trim(labels, "0123456789.*") == "":
@@ -52,7 +54,9 @@ func notASCII(text string, at int) *networkError {
 	stars := text[:len(text)-len(strings.TrimLeft(text, "*."))]
 	hint := "write the form that starts with xn--"
 	if ascii, err := idna.Lookup.ToASCII(text[len(stars):]); err == nil {
-		hint = "write " + stars + ascii
+		if name, bad := parseHost(stars + ascii); bad == nil {
+			hint = "its ASCII form is " + name
+		}
 	}
 	return &networkError{at, "a host name is written in ASCII", hint}
 }

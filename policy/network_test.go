@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -32,15 +33,70 @@ func TestParseNetwork(t *testing.T) {
 		{"localhost", "localhost [] "},
 		{"unix:/run/*.sock", "unix:/run/*.sock [] "},
 		{"unix:@bus", "unix:@bus [] "},
+		{"@loopback", "127.0.0.0/8 ::1/128 [] "},
+		{"@private:443/tcp", "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7 [{443 443}] tcp"},
+		{"@link-local/udp", "169.254.0.0/16 fe80::/10 [] udp"},
+		{"@resolvers:53,853", " [{53 53} {853 853}] "},
+		{"64:ff9b::/32", ""},
+		{"64:ff9b:1::/48", "64:ff9b:1::/48 [] "},
 	}
 	for _, tt := range tests {
 		rule, err := parseNetwork(tt.text)
 		if err != nil {
-			t.Errorf("%s: %+v", tt.text, err)
+			if tt.want != "" {
+				t.Errorf("%s: %+v", tt.text, err)
+			}
 			continue
 		}
 		if got := networkText(rule); got != tt.want {
 			t.Errorf("%s = %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
+
+func TestParseListen(t *testing.T) {
+	for text, want := range map[string]string{
+		"80":               "0.0.0.0/0 ::/0 [{80 80}] ",
+		"80/tcp":           "0.0.0.0/0 ::/0 [{80 80}] tcp",
+		"443,8000-8100":    "0.0.0.0/0 ::/0 [{443 443} {8000 8100}] ",
+		"127.0.0.1:80/tcp": "127.0.0.1/32 [{80 80}] tcp",
+		"[::1]:80":         "::1/128 [{80 80}] ",
+		"0.0.0.0:80":       "0.0.0.0/32 [{80 80}] ",
+		"@loopback:8080":   "127.0.0.0/8 ::1/128 [{8080 8080}] ",
+		"10.0.0.0/8":       "10.0.0.0/8 [] ",
+		"80/":              "", // neither a port with a protocol nor a name
+		"-":                "",
+	} {
+		rule, err := parseListen(text)
+		got := ""
+		if err == nil {
+			got = networkText(rule)
+		}
+		if got != want {
+			t.Errorf("%s = %q, %+v, want %q", text, got, err, want)
+		}
+	}
+}
+
+func TestClasses(t *testing.T) {
+	p := mustParse(t, `processes:
+  app:
+    allow_shared_suffix: true
+    allowed_network: ["@metadata", "**.github.io"]
+    blocked_network: ["*.com"]
+`)
+	got := p.Processes[0]
+	if rule := got.AllowedNetwork.Rules[0]; len(rule.Prefixes) != len(classPrefixes("@metadata")) || rule.Text != "@metadata" {
+		t.Errorf("@metadata is %+v", rule)
+	}
+	if got.AllowedNetwork.Rules[1].Host != "**.github.io" || got.BlockedNetwork.Rules[0].Host != "*.com" || !got.AllowSharedSuffix.Set {
+		t.Errorf("entry %+v", got)
+	}
+	for _, class := range classes() {
+		for _, text := range classPrefixes(class) {
+			if prefix, err := parsePrefix(text); err != nil || prefix.String() != text {
+				t.Errorf("%s holds %s, which is %v", class, text, err)
+			}
 		}
 	}
 }
@@ -57,32 +113,49 @@ func TestNormalAddr(t *testing.T) {
 }
 
 func FuzzParseNetwork(f *testing.F) {
-	for _, seed := range []string{"10.0.0.0/8:443,8000-8100/tcp", "[2001:db8::/32]:443", "*.example.com:443", "unix:/p{a,b}", "[", "a:b:c/d", ":"} {
+	for _, seed := range []string{
+		"10.0.0.0/8:443,8000-8100/tcp", "[2001:db8::/32]:443", "*.example.com:443", "unix:/p{a,b}", "[", "a:b:c/d", ":",
+		"@private:443/udp", "@resolvers", "80/tcp", "8000-8100,9000", "[::1]:80", "64:ff9b::/64", "b\u00fccher.example",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		rule, err := parseNetwork(text)
-		if err != nil {
-			if err.message == "" || err.offset < 0 || err.offset > len(text) {
-				t.Errorf("%q: %+v", text, err)
-			}
-			return
-		}
-		set := 0
-		for _, is := range []bool{rule.Prefixes != nil, rule.Host != "", rule.Path != nil} {
-			if is {
-				set++
-			}
-		}
-		if set != 1 || rule.Prefixes != nil && rule.Prefixes[0].Masked() != rule.Prefixes[0] {
-			t.Errorf("%q is %+v", text, rule)
-		}
-		for i, ports := range rule.Ports {
-			if ports.First == 0 || ports.Last < ports.First || i > 0 && ports.First <= rule.Ports[i-1].Last {
-				t.Errorf("%q has ports %v", text, rule.Ports)
-			}
+		checkNetwork(t, text, rule, err)
+		rule, err = parseListen(text)
+		checkNetwork(t, text, rule, err)
+		if err == nil && (rule.Prefixes == nil || rule.Host != "" || rule.Path != nil) {
+			t.Errorf("%q listens on %+v", text, rule)
 		}
 	})
+}
+
+func checkNetwork(t *testing.T, text string, rule NetworkRule, err *networkError) {
+	if err != nil {
+		if err.message == "" || err.offset < 0 || err.offset > len(text) {
+			t.Errorf("%q: %+v", text, err)
+		}
+		return
+	}
+	set := 0
+	for _, is := range []bool{rule.Prefixes != nil, rule.Host != "", rule.Path != nil} {
+		if is {
+			set++
+		}
+	}
+	if set != 1 && !(set == 0 && strings.HasPrefix(text, classResolvers)) {
+		t.Errorf("%q is %+v", text, rule)
+	}
+	for _, prefix := range rule.Prefixes {
+		if prefix.Masked() != prefix || prefix.Bits() > 0 && NormalAddr(prefix.Addr()) != prefix.Addr() {
+			t.Errorf("%q has the network %s", text, prefix)
+		}
+	}
+	for i, ports := range rule.Ports {
+		if ports.First == 0 || ports.Last < ports.First || i > 0 && ports.First <= rule.Ports[i-1].Last {
+			t.Errorf("%q has ports %v", text, rule.Ports)
+		}
+	}
 }
 
 func TestAccess(t *testing.T) {

@@ -25,7 +25,9 @@ type Process struct {
 	AllowedNetwork List[NetworkRule]
 	BlockedNetwork List[NetworkRule]
 	// AllowedListen names own ports, with or without an own address.
-	AllowedListen       List[NetworkRule]
+	AllowedListen List[NetworkRule]
+	// AllowSharedSuffix lets AllowedNetwork hold patterns such as *.github.io, below which anybody may get a name.
+	AllowSharedSuffix   Flag
 	AllowedSyscalls     List[SyscallRule]
 	BlockedSyscalls     List[SyscallRule]
 	BlockedCapabilities List[NameRule]
@@ -122,7 +124,8 @@ type SyscallRule struct {
 type NetworkRule struct {
 	Text string
 	Pos  Position
-	// Prefixes are normalised: no IPv4-mapped and no NAT64 address. A class such as @private has several.
+	// Prefixes are normalised: no IPv4-mapped and no NAT64 address. A class such as @private has several; ports to listen on
+	// without an address have 0.0.0.0/0 and ::/0.
 	Prefixes []netip.Prefix
 	// Host is a name, or *. or **. and a name, in lower case.
 	Host string

@@ -69,6 +69,7 @@ var libraries = []library{
 	{"github.com/klauspost/compress", []string{"internal/..."}, false, "what is kept is compressed by who keeps it"},
 	{"github.com/hashicorp/golang-lru/v2", []string{"internal/..."}, false, "bounded tables are the daemon's"},
 	{"github.com/shirou/gopsutil/v4", []string{"internal/poller"}, false, "it serves systems without kernel sensors; on Linux /proc is read by identity"},
+	{"golang.org/x/net", []string{"policy"}, false, "policy asks it who shares a suffix, and for ASCII forms of names; the network is spoken to by the standard library"},
 	{"golang.org/x/sys", []string{"internal/...", "cmd/...", "guard", "test/..."}, false, "event, policy and verdict are pure"},
 	{"github.com/google/go-cmp", []string{"..."}, true, "it may panic, and is for tests"},
 	{"github.com/rogpeppe/go-internal", []string{"..."}, true, "testscript is for tests"},
