@@ -13,6 +13,34 @@ import (
 	"github.com/stockade-security/stockade/verdict"
 )
 
+// What a line of the examples may say; the accesses of whole policies are not judged yet.
+//
+// A line of a "decisions" block is
+//
+//	ACTOR ACCESS OBJECT allowed|denied|undecided [line N]
+//
+// with blanks between. ACTOR is an entry's name, or default, or an executable: a path, or a base name that no entry has. Behind
+// an executable may stand what else is known of the task, and what its ancestors run, from the parent up:
+//
+//	/usr/bin/python3.11,unit=web.service,user=www-data<-/bin/sh<-/usr/sbin/nginx
+//	/opt/x,uid=33,cgroup=/a/b,container=web-1,sha256=ab12...
+//
+// ACCESS and OBJECT are
+//
+//	exec /bin/ls                          script /srv/run.sh,/bin/sh          setuid /usr/bin/sudo
+//	r, w, x, rw ... /etc/hosts
+//	connect, send 192.0.2.1:443/tcp       connect 192.0.2.1:443/tcp,api.example.com    (a name known for the address)
+//	connect, send unix:/run/a.sock        connect, bind packet
+//	bind, listen 0.0.0.0:80/tcp           resolve www.example.com
+//	syscall ptrace                        syscall socketcall/i386
+//	capability CAP_SYS_ADMIN              signal, ptrace ACTOR
+//	module nf_tables                      mount /dev/sdb1
+//	ioctl /dev/video0                     prctl PR_SET_DUMPABLE
+//	bpf -    settime -    keyring -    io_uring -
+//	memory 512 (MiB)    cpu 80 (percent)    processes 64
+//	ingress eth0,192.0.2.7,22/tcp         ingress eth0,192.0.2.7,icmp/8       (or icmpv6/128)
+//	egress 192.0.2.1:443/tcp              egress 192.0.2.1:443/tcp,api.example.com
+
 // TestDocs runs the examples of docs/policy.md: after each policy, a block of accesses with what is decided, and after
 // each bad policy the text of its error.
 func TestDocs(t *testing.T) {
