@@ -19,7 +19,10 @@ type Automaton struct {
 	// Classes maps a byte to its class, from 1 on.
 	Classes [256]uint8
 	Start   uint32
-	Cells   []Cell
+	// Final is how many of the first cells are headers of final states: no byte leads out of them, so a match may stop
+	// there. That is allowed, not required.
+	Final uint32
+	Cells []Cell
 }
 
 // None is the value of what no pattern matches.
@@ -29,11 +32,23 @@ const None = ^uint32(0)
 func (a *Automaton) Match(text string) uint32 {
 	s := a.Start
 	for i := range len(text) {
-		if next := a.Cells[s+uint32(a.Classes[text[i]])]; next.Check == s {
-			s = next.Next
-		} else {
-			s = a.Cells[s].Next
-		}
+		s = a.step(s, text[i])
 	}
 	return a.Cells[s].Check
+}
+
+func (a *Automaton) step(s uint32, c byte) uint32 {
+	if next := &a.Cells[s+uint32(a.Classes[c])]; next.Check == s {
+		return next.Next
+	}
+	return a.Cells[s].Next
+}
+
+// MatchAll returns the smallest value of text among automata that were built together, or None. It does not allocate.
+func MatchAll(automata []Automaton, text string) uint32 {
+	value := uint32(None)
+	for i := range automata {
+		value = min(value, automata[i].Match(text))
+	}
+	return value
 }

@@ -1,0 +1,127 @@
+package automaton
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stockade-security/stockade/policy/glob"
+)
+
+// Pattern is a set of texts and what they are worth.
+type Pattern struct {
+	// Glob is over paths; nil if Name is meant.
+	Glob *glob.Glob
+	// Name is over the symbols of host names: example.com, *.example.com (one label in front) or **.example.com (one or
+	// more), in lower case.
+	Name string
+	// Value is below 1<<31.
+	Value uint32
+}
+
+// String returns the pattern as it was written.
+func (p Pattern) String() string {
+	if p.Glob != nil {
+		return p.Glob.String()
+	}
+	return p.Name
+}
+
+func (p Pattern) positions() []glob.Position {
+	if p.Glob != nil {
+		return p.Glob.Positions()
+	}
+	return namePositions(p.Name)
+}
+
+// Limits bound what Build makes. A zero field means the default.
+type Limits struct {
+	Automata int // 8
+	Bytes    int // of all cells; 8 MiB
+	States   int // of one automaton before it is minimised; 250,000
+}
+
+func (l Limits) orDefault() Limits {
+	return Limits{cmp.Or(l.Automata, 8), cmp.Or(l.Bytes, 8<<20), cmp.Or(l.States, 250_000)}
+}
+
+// CostError says that patterns multiply each other beyond the limits.
+type CostError struct {
+	// Patterns are those that cost most, at most five, the worst first.
+	Patterns []string
+	// States and Bytes are what was reached when it was given up, Automata how many it was split into.
+	States, Bytes, Automata int
+	Limits                  Limits
+}
+
+func (e *CostError) Error() string {
+	return fmt.Sprintf("the patterns multiply each other: %d states and %d bytes in %d automata, at most %d, %d and %d; most of it comes from %s",
+		e.States, e.Bytes, e.Automata, e.Limits.States, e.Limits.Bytes, e.Limits.Automata, strings.Join(e.Patterns, ", "))
+}
+
+// Build makes automata whose smallest value for a text is that of the patterns that match it (see MatchAll). The same patterns
+// make the same automata. The error is a *CostError.
+func Build(patterns []Pattern, limits Limits) ([]Automaton, error) {
+	b := builder{limits: limits.orDefault()}
+	return b.build(patterns)
+}
+
+// BuildSets makes automata whose values are indices of sets: all values of the patterns that match, each set ascending. If it
+// makes several, a text's set is the union of those that they yield; None yields no set. The error is a *CostError.
+func BuildSets(patterns []Pattern, limits Limits) ([]Automaton, [][]uint32, error) {
+	b := builder{limits: limits.orDefault(), sets: &setTable{index: map[string]uint32{}}}
+	automata, err := b.build(patterns)
+	return automata, b.sets.sets, err
+}
+
+// setTable numbers sets of values. The empty one is None.
+type setTable struct {
+	sets  [][]uint32
+	index map[string]uint32
+}
+
+func (t *setTable) intern(set []uint32) uint32 {
+	if len(set) == 0 {
+		return None
+	}
+	var key []byte
+	for _, v := range set {
+		key = binary.LittleEndian.AppendUint32(key, v)
+	}
+	i, ok := t.index[string(key)]
+	if !ok {
+		i = uint32(len(t.sets))
+		t.index[string(key)] = i
+		t.sets = append(t.sets, slices.Clone(set))
+	}
+	return i
+}
+
+type builder struct {
+	limits Limits
+	sets   *setTable
+}
+
+func (b *builder) build(patterns []Pattern) ([]Automaton, error) {
+	if len(patterns) == 0 {
+		return nil, nil
+	}
+	parts, err := b.split(patterns, b.limits.Automata)
+	if err != nil {
+		return nil, err
+	}
+	automata := make([]Automaton, len(parts))
+	size := 0
+	for i, d := range parts {
+		automata[i] = d.pack()
+		size += len(automata[i].Cells) * cellSize
+	}
+	if size > b.limits.Bytes {
+		return nil, &CostError{Bytes: size, Automata: len(parts), Limits: b.limits}
+	}
+	return automata, nil
+}
+
+const cellSize = 8

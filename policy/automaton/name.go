@@ -1,0 +1,79 @@
+package automaton
+
+import (
+	"strings"
+
+	"github.com/stockade-security/stockade/policy/glob"
+)
+
+// separator stands before each label of a host name, and behind the last.
+const separator = 0
+
+// NameSymbols returns what automata over host names read: each label in lower case behind a separator, the last one before
+// it too. This is the wire form of RFC 1035 with the length bytes zeroed. A dot at the end is ignored.
+func NameSymbols(name string) string {
+	labels := strings.Split(strings.ToLower(strings.TrimSuffix(name, ".")), ".")
+	return "\x00" + strings.Join(labels, "\x00") + "\x00"
+}
+
+// MatchName is Match of NameSymbols(name), without making them. It does not allocate.
+func (a *Automaton) MatchName(name string) uint32 {
+	name = strings.TrimSuffix(name, ".")
+	s := a.step(a.Start, separator)
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c == '.':
+			c = separator
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		s = a.step(s, c)
+	}
+	return a.Cells[a.step(s, separator)].Check
+}
+
+// namePositions returns what a pattern of names consists of. Labels are never empty, so one or more labels are any
+// bytes that do not start with a separator.
+func namePositions(pattern string) []glob.Position {
+	out := []glob.Position{{}}
+	add := func(p glob.Position) {
+		p.After = append(p.After, len(out)-1)
+		out = append(out, p)
+	}
+	var dot, label, anything byteSet
+	dot.add(separator)
+	for c := range 256 {
+		anything.add(c)
+		if c != separator {
+			label.add(c)
+		}
+	}
+	add(glob.Position{Accept: dot})
+	rest, deep := strings.CutPrefix(pattern, "**.")
+	rest, one := strings.CutPrefix(rest, "*.")
+	if deep || one {
+		// One byte of a label, then the loop, which may be skipped.
+		add(glob.Position{Accept: label})
+		loop := glob.Position{Accept: label, Loop: true}
+		if deep {
+			loop.Accept = anything
+		}
+		add(loop)
+		add(glob.Position{Accept: dot})
+		end := &out[len(out)-1]
+		end.After = []int{len(out) - 3, len(out) - 2}
+	}
+	for i := range len(rest) {
+		var accept byteSet
+		if rest[i] == '.' {
+			accept = dot
+		} else {
+			accept.add(int(rest[i]))
+		}
+		add(glob.Position{Accept: accept})
+	}
+	add(glob.Position{Accept: dot})
+	out[len(out)-1].Last = true
+	return out
+}
