@@ -73,41 +73,43 @@ func classes() []string {
 	return []string{"@loopback", "@private", "@link-local", "@metadata", classResolvers}
 }
 
-// classPrefixes returns the networks of a class, nil for @resolvers and unknown ones.
-func classPrefixes(name string) []string {
+// Class returns the networks of a class such as @metadata; nil for @resolvers, which the policy itself names, and for what
+// is no class.
+func Class(name string) []netip.Prefix {
+	var texts []string
 	switch name {
 	case "@loopback": // RFC 1122, 3.2.1.3; RFC 4291, 2.5.3
-		return []string{"127.0.0.0/8", "::1/128"}
+		texts = []string{"127.0.0.0/8", "::1/128"}
 	case "@private": // RFC 1918; RFC 4193
-		return []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}
+		texts = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}
 	case "@link-local": // RFC 3927; RFC 4291, 2.5.6
-		return []string{"169.254.0.0/16", "fe80::/10"}
+		texts = []string{"169.254.0.0/16", "fe80::/10"}
 	case "@metadata":
 		// Services that hand a machine its credentials, by their vendors' manuals: EC2, Azure, Google and many more
 		// (169.254.169.254, fd00:ec2::254, fd20:ce::254), ECS tasks, EKS pods, Alibaba, Oracle. Azure's 168.63.129.16 is
 		// not among them: it is also the resolver there.
-		return []string{
+		texts = []string{
 			"169.254.169.254/32", "169.254.170.2/32", "169.254.170.23/32", "100.100.100.200/32", "192.0.0.192/32",
 			"fd00:ec2::254/128", "fd00:ec2::23/128", "fd20:ce::254/128",
 		}
 	}
-	return nil
+	var out []netip.Prefix
+	for _, text := range texts {
+		out = append(out, netip.MustParsePrefix(text))
+	}
+	return out
 }
 
 // parseClass returns the networks of a class, none for @resolvers.
 func parseClass(name string) ([]netip.Prefix, *networkError) {
-	var out []netip.Prefix
-	for _, text := range classPrefixes(name) {
-		out = append(out, netip.MustParsePrefix(text))
+	if out := Class(name); out != nil || name == classResolvers {
+		return out, nil
 	}
-	if out == nil && name != classResolvers {
-		hint := "the classes are " + strings.Join(classes(), ", ")
-		if meant := closest(name, classes()); meant != "" {
-			hint = "did you mean " + meant + "?"
-		}
-		return nil, &networkError{0, "no such class of addresses", hint}
+	hint := "the classes are " + strings.Join(classes(), ", ")
+	if meant := closest(name, classes()); meant != "" {
+		hint = "did you mean " + meant + "?"
 	}
-	return out, nil
+	return nil, &networkError{0, "no such class of addresses", hint}
 }
 
 // unresolved reports whether the rule is about @resolvers and waits for their addresses.

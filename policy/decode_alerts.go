@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -17,18 +18,41 @@ func alertsSection() section[Alerts] {
 }
 
 func (r *reader) actions(e entry) List[NameRule] {
-	r.warn(WarningNotActedOn, e.pos, "", "%s is recorded only: this version runs no actions", e.key)
+	r.recordedOnly(e, "runs no actions")
 	return list(r, e, (*reader).action)
 }
 
+// action reads the name of an action or sink, whatever the case of its letters; checkAlerts says whether there is one.
 func (r *reader) action(node ast.Node) (NameRule, bool) {
-	return r.nameRule(node, "action", actions(), "the actions are "+strings.Join(actions(), ", "))
+	s, ok := r.scalar(node, "an action")
+	return NameRule{Text: strings.ToLower(s.text), Pos: s.pos}, ok
 }
 
-// actions returns the names that alerts may hold.
-func actions() []string {
-	return []string{
-		"log_to_syslog", "send_to_soc_dashboard", "increment_circuit_breaker",
-		"kill_process", "isolate_network", "notify_architect",
+// The actions of the per-process guards before. What leaves the host needs to be told where to: by the sink of that name.
+func ownActions() []string {
+	return []string{"log_to_syslog", "increment_circuit_breaker", "kill_process", "isolate_network"}
+}
+
+func sentActions() []string { return []string{"send_to_soc_dashboard", "notify_architect"} }
+
+// checkAlerts holds the names in alerts to the actions and sinks, which are known when all of the policy is read.
+func (r *reader) checkAlerts(p *Policy) {
+	var known []string
+	for i := range p.Sinks {
+		known = append(known, p.Sinks[i].Name)
+	}
+	for _, rule := range slices.Concat(p.Alerts.OnViolation.Rules, p.Alerts.OnCritical.Rules) {
+		switch {
+		case slices.Contains(known, rule.Text) || slices.Contains(ownActions(), rule.Text):
+		case slices.Contains(sentActions(), rule.Text):
+			r.warn(WarningDegraded, rule.Pos, "add it: sinks: {"+rule.Text+": {webhook: ...}}", "%s is degraded: it has no sink, so it only records", rule.Text)
+		default:
+			names := slices.Concat(ownActions(), sentActions(), known)
+			hint := r.meant(rule.Text, names)
+			if hint == "" {
+				hint = "the actions and sinks are " + strings.Join(names, ", ")
+			}
+			r.problem(rule.Pos, hint, "unknown action %s", quoted(rule.Text))
+		}
 	}
 }

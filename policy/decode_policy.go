@@ -14,9 +14,13 @@ func policySection() section[Policy] {
 			{"version", (*reader).version},
 			{"mode", (*reader).mode},
 			{"processes", (*reader).processes},
+			{"dns", nested(dnsSection, func(p *Policy) *DNS { return &p.DNS })},
+			{"firewall", nested(firewallSection, func(p *Policy) *Firewall { return &p.Firewall })},
+			{"anomaly", nested(anomalySection, func(p *Policy) *Anomaly { return &p.Anomaly })},
 			{"alerts", nested(alertsSection, func(p *Policy) *Alerts { return &p.Alerts })},
+			{"sinks", (*reader).sinks},
 		},
-		later: []string{"default", "break_glass", "host", "dns", "firewall", "anomaly", "sinks", "include"},
+		later: []string{"default", "break_glass", "host", "include"},
 	}
 }
 
@@ -25,6 +29,16 @@ func outlines() []outline {
 	return []outline{
 		outlined(policySection()),
 		outlined(processSection()),
+		outlined(dnsSection()),
+		outlined(leaseSection()),
+		outlined(firewallSection()),
+		outlined(ingressSection()),
+		outlined(zoneSection()),
+		outlined(egressSection()),
+		outlined(egressGroupSection()),
+		outlined(anomalySection()),
+		outlined(windowSection()),
+		outlined(sinkSection()),
 		outlined(alertsSection()),
 	}
 }

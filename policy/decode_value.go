@@ -2,9 +2,11 @@ package policy
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -50,4 +52,73 @@ func (r *reader) flag(e entry) Flag {
 		return Flag{}
 	}
 	return Flag{Set: b.Value, Pos: e.pos}
+}
+
+// choice reads one of a few words; it is empty after a problem.
+func (r *reader) choice(e entry, words []string) string {
+	s, ok := r.scalar(e.value, e.key)
+	if !ok {
+		return ""
+	}
+	if !slices.Contains(words, s.text) {
+		r.problem(s.pos, cmp.Or(r.meant(s.text, words), "write one of them"), "%s %s is none of %s", e.key, quoted(s.text), strings.Join(words, ", "))
+		return ""
+	}
+	return s.text
+}
+
+// count reads a whole number from 1 to most.
+func (r *reader) count(e entry, most int) int {
+	tk := e.value.GetToken()
+	if _, ok := e.value.(*ast.IntegerNode); !ok {
+		r.problem(r.place(e.value), "write a whole number without quotes", "%s must be a whole number, not %s", e.key, kindOf(e.value))
+		return 0
+	}
+	n, err := strconv.ParseInt(strings.ReplaceAll(tk.Value, "_", ""), 0, 64)
+	if err != nil || n < 1 || n > int64(most) {
+		r.problem(r.at(tk), "write a number of that range", "%s must be 1 to %d, not %s", e.key, most, quoted(tk.Value))
+		return 0
+	}
+	return int(n)
+}
+
+// duration reads a time such as 60s or 1h30m, from one second to most.
+func (r *reader) duration(e entry, most time.Duration) time.Duration {
+	s, ok := r.scalar(e.value, e.key)
+	if !ok {
+		return 0
+	}
+	d, err := time.ParseDuration(s.text)
+	if err != nil {
+		hint := "write a number with its unit: 90s, 5m or 1h30m"
+		if n, err := strconv.ParseUint(s.text, 10, 16); err == nil {
+			hint = fmt.Sprintf("write %ds for seconds or %dm for minutes", n, n)
+		}
+		if days, err := strconv.ParseUint(strings.TrimSuffix(s.text, "d"), 10, 16); err == nil && strings.HasSuffix(s.text, "d") {
+			hint = fmt.Sprintf("write %dh", days*24)
+		}
+		r.problem(s.pos, hint, "%s is no duration: %s", e.key, quoted(s.text))
+		return 0
+	}
+	if d < time.Second || d > most {
+		r.problem(s.pos, "write a duration of that range, such as 60s", "%s must be 1s to %dh, not %s", e.key, int(most.Hours()), quoted(s.text))
+		return 0
+	}
+	return d
+}
+
+// recordedOnly warns that nothing in this version acts on a key; what says what the version does not do.
+func (r *reader) recordedOnly(e entry, what string) {
+	r.warn(WarningNotActedOn, e.pos, "", "%s is recorded only: this version %s", e.key, what)
+}
+
+// isName reports whether the text can name something of the policy's own: a letter, then letters, digits, - and _.
+func isName(text string) bool {
+	for i, c := range text {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (i == 0 || !(c >= '0' && c <= '9' || c == '-' || c == '_')) {
+			return false
+		}
+	}
+	return text != "" && len(text) <= 64
 }

@@ -14,7 +14,7 @@ type canonical struct {
 	Version   string
 	Mode      Mode
 	Processes []canonicalProcess
-	Alerts    [2][]string
+	Settings  canonicalSettings
 }
 
 type canonicalProcess struct {
@@ -28,8 +28,7 @@ type canonicalProcess struct {
 }
 
 func digest(p *Policy) string {
-	c := canonical{Version: p.Version, Mode: p.Mode}
-	c.Alerts = [2][]string{texts(p.Alerts.OnViolation, nameText), texts(p.Alerts.OnCritical, nameText)}
+	c := canonical{Version: p.Version, Mode: p.Mode, Settings: settings(p)}
 	for i := range p.Processes {
 		q := &p.Processes[i]
 		c.Processes = append(c.Processes, canonicalProcess{

@@ -63,7 +63,7 @@ type Firewall struct {
 	Egress  Egress
 }
 
-// Ingress opens ports by zone. DefaultDeny is about packets that start a connection and that no zone allows.
+// Ingress opens ports by zone. No two zones name the same interface. DefaultDeny is about packets that start a connection and that no zone allows.
 type Ingress struct {
 	Present     bool
 	Pos         Position
@@ -85,8 +85,11 @@ type Egress struct {
 	Present     bool
 	Pos         Position
 	DefaultDeny bool
-	Allow       List[NetworkRule]
-	Block       List[NetworkRule]
+	// Allow and Block hold what all items of rules say. There are no UNIX sockets among them.
+	Allow List[NetworkRule]
+	Block List[NetworkRule]
+	// AllowSharedSuffix lets Allow hold patterns such as *.github.io.
+	AllowSharedSuffix Flag
 }
 
 // Anomaly holds the windows of the anomaly library.
@@ -113,7 +116,7 @@ type Sink struct {
 	Pos     Position
 	Webhook string // URL
 	File    string // path
-	Syslog  string // unix:/dev/log, or host:port
+	Syslog  string // unix:/dev/log, or HOST:PORT with or without a protocol
 	// SecretEnv names the environment variable that holds the key to sign with; the policy never holds a secret.
 	SecretEnv string
 }

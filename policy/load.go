@@ -53,6 +53,7 @@ func Parse(name string, text []byte) (*Policy, error) {
 	}
 	p := r.policy(body)
 	r.fillResolvers(p)
+	r.checkAlerts(p)
 	if len(r.problems) > 0 {
 		return nil, r.failure()
 	}

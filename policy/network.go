@@ -133,15 +133,7 @@ func (p networkParts) qualify(rule NetworkRule) (NetworkRule, *networkError) {
 }
 
 func parseListen(text string) (NetworkRule, *networkError) {
-	ports, protocol, hasProtocol := strings.Cut(text, "/")
-	if isPorts(ports) {
-		parts := networkParts{ports: ports, protocol: protocol, protocolAt: -1}
-		if hasProtocol {
-			parts.protocolAt = len(ports) + 1
-		}
-		return parts.qualify(NetworkRule{Prefixes: anyAddress()})
-	}
-	rule, err := parseNetwork(text)
+	rule, err := parsePortsFirst(text)
 	switch {
 	case err != nil:
 	case rule.Path != nil:
@@ -152,6 +144,19 @@ func parseListen(text string) (NetworkRule, *networkError) {
 		err = &networkError{0, "a class of other machines' addresses", ""}
 	}
 	return rule, err
+}
+
+// parsePortsFirst reads PORTS[/PROTOCOL] as those of every address, and anything else as parseNetwork.
+func parsePortsFirst(text string) (NetworkRule, *networkError) {
+	ports, protocol, hasProtocol := strings.Cut(text, "/")
+	if !isPorts(ports) {
+		return parseNetwork(text)
+	}
+	parts := networkParts{ports: ports, protocol: protocol, protocolAt: -1}
+	if hasProtocol {
+		parts.protocolAt = len(ports) + 1
+	}
+	return parts.qualify(NetworkRule{Prefixes: anyAddress()})
 }
 
 func anyAddress() []netip.Prefix {

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,16 +87,16 @@ func TestClasses(t *testing.T) {
     blocked_network: ["*.com"]
 `)
 	got := p.Processes[0]
-	if rule := got.AllowedNetwork.Rules[0]; len(rule.Prefixes) != len(classPrefixes("@metadata")) || rule.Text != "@metadata" {
+	if rule := got.AllowedNetwork.Rules[0]; !slices.Equal(rule.Prefixes, Class("@metadata")) || rule.Text != "@metadata" {
 		t.Errorf("@metadata is %+v", rule)
 	}
 	if got.AllowedNetwork.Rules[1].Host != "**.github.io" || got.BlockedNetwork.Rules[0].Host != "*.com" || !got.AllowSharedSuffix.Set {
 		t.Errorf("entry %+v", got)
 	}
 	for _, class := range classes() {
-		for _, text := range classPrefixes(class) {
-			if prefix, err := parsePrefix(text); err != nil || prefix.String() != text {
-				t.Errorf("%s holds %s, which is %v", class, text, err)
+		for _, prefix := range Class(class) {
+			if normal, err := parsePrefix(prefix.String()); err != nil || prefix != normal {
+				t.Errorf("%s holds %s: %v", class, prefix, err)
 			}
 		}
 	}

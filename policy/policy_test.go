@@ -111,6 +111,7 @@ func TestWarnings(t *testing.T) {
 		{WarningNoValue, 24, `"blocked_files" has no value`},
 		{WarningNotActedOn, 26, "on_violation"},
 		{WarningNotActedOn, 28, "on_critical"},
+		{WarningDegraded, 31, "notify_architect"},
 	}
 	var got []line
 	for i, w := range p.Warnings() {

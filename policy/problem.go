@@ -54,6 +54,8 @@ const (
 	WarningNotActedOn WarningKind = "not_acted_on"
 	// WarningChanged: the line means something else than it did to the per-process guards before Stockade.
 	WarningChanged WarningKind = "changed_meaning"
+	// WarningDegraded: an action can do only a part of what its name says.
+	WarningDegraded WarningKind = "degraded"
 	// WarningNoValue: a key without a value, which counts as absent.
 	WarningNoValue WarningKind = "no_value"
 )
