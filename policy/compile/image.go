@@ -32,7 +32,7 @@ type Image struct {
 	Networks []Network
 	// Ports holds the port ranges of all networks and host names, sorted within each Range.
 	Ports []Port
-	// NameSets yields what the value of a Network's Hosts table stands for; the first one is empty, for names without a rule.
+	// NameSets yields what the values of a Network's Hosts table stand for.
 	NameSets []Range
 	Syscalls []Syscalls
 	// Capabilities holds for each capability's number the decision that denies it, or NoDecision.
@@ -152,9 +152,6 @@ type Limit struct {
 	Decision uint32
 }
 
-// MaxGrants bounds how many lists of executables one policy may have.
-const MaxGrants = 256
-
 // Grants is a set of grant numbers; number 0 is never in it.
 type Grants [MaxGrants / 64]uint64
 
@@ -191,8 +188,11 @@ type Condition struct {
 type Network struct {
 	// Prefixes are sorted: IPv4 before IPv6, then longer before shorter, then by address.
 	Prefixes []Prefix
-	// Hosts yields, for the symbols of a host name (see NameSymbols), an index into NameSets in each of its automata.
+	// Hosts yields, for the symbols of a host name (see automaton.NameSymbols), an index into Names in each of its automata:
+	// what they say holds together. automaton.None says nothing.
 	Hosts Table
+	// Names are in NameSets.
+	Names Range
 	// Unnamed holds the ports of all allowed host names, each with the decision of one of them: as long as nobody knows the
 	// name of an address, what Prefixes do not list of it is not decided.
 	Unnamed Range
@@ -242,7 +242,7 @@ type Host struct {
 	Prctl []Option
 	// Metadata is the index of the Network for tasks without network keys, or NoTable.
 	Metadata uint32
-	// Names yields decisions over the symbols of names that nobody may resolve.
+	// Names yields decisions over the symbols of host names that nobody may resolve.
 	Names Table
 }
 

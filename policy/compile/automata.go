@@ -1,0 +1,40 @@
+package compile
+
+import (
+	"fmt"
+
+	"github.com/stockade-security/stockade/policy/automaton"
+)
+
+// automata makes the automata of a table, or finds those that another table has made of the same.
+func (c *compiler) automata(patterns []automaton.Pattern) (Range, error) {
+	key := fmt.Sprint(patterns)
+	r, ok := c.tables[key]
+	if ok {
+		return r, nil
+	}
+	built, err := automaton.Build(patterns, tableLimits())
+	if err != nil {
+		return Range{}, err
+	}
+	c.tables[key] = c.addAutomata(built)
+	return c.tables[key], nil
+}
+
+// sets makes automata whose values are sets of the patterns' values.
+func (c *compiler) sets(patterns []automaton.Pattern) (Range, [][]uint32, error) {
+	built, sets, err := automaton.BuildSets(patterns, tableLimits())
+	if err != nil {
+		return Range{}, nil, err
+	}
+	return c.addAutomata(built), sets, nil
+}
+
+func (c *compiler) addAutomata(built []automaton.Automaton) Range {
+	if len(built) == 0 {
+		return Range{}
+	}
+	r := Range{First: uint32(len(c.image.Automata)), Count: uint32(len(built))}
+	c.image.Automata = append(c.image.Automata, built...)
+	return r
+}
