@@ -8,7 +8,7 @@ import (
 
 // automata makes the automata of a table, or finds those that another table has made of the same.
 func (c *compiler) automata(patterns []automaton.Pattern) (Range, error) {
-	key := fmt.Sprint(patterns)
+	key := patternKey(patterns)
 	r, ok := c.tables[key]
 	if ok {
 		return r, nil
@@ -28,6 +28,15 @@ func (c *compiler) sets(patterns []automaton.Pattern) (Range, [][]uint32, error)
 		return Range{}, nil, err
 	}
 	return c.addAutomata(built), sets, nil
+}
+
+// patternKey tells tables apart: by what their patterns match and by their values.
+func patternKey(patterns []automaton.Pattern) string {
+	var key []byte
+	for _, p := range patterns {
+		key = fmt.Appendf(key, "%d %t %q\n", p.Value, p.Glob != nil, p)
+	}
+	return string(key)
 }
 
 func (c *compiler) addAutomata(built []automaton.Automaton) Range {

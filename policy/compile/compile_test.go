@@ -55,6 +55,17 @@ func TestEntriesShareWhatIsAlike(t *testing.T) {
 	}
 }
 
+// TestEntriesKeepApart: what is alike but for the line that says it has tables of its own.
+func TestEntriesKeepApart(t *testing.T) {
+	img := compiled(t, parse(t, "processes:\n  a: {blocked_files: [/etc/x]}\n  b: {blocked_files: [/etc/x]}\n"))
+	for i, line := range []int{2, 3} {
+		d := img.Decisions[look(img, img.Subjects[i+1].Paths[compile.ClassRead], "/etc/x")]
+		if pos := img.Rules[d.Rule].Pos; pos.Line != line {
+			t.Errorf("entry %d is decided by line %d", i, pos.Line)
+		}
+	}
+}
+
 func TestPaths(t *testing.T) {
 	img := compiled(t, parse(t, `processes:
   p:
