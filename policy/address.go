@@ -116,14 +116,14 @@ func parseClass(name string) ([]netip.Prefix, *networkError) {
 func (r *NetworkRule) unresolved() bool { return r.Prefixes == nil && r.Host == "" && r.Path == nil }
 
 // fillResolvers gives the rules about @resolvers their addresses.
-func (r *reader) fillResolvers(p *Policy) {
+func (b *book) fillResolvers(p *Policy) {
 	var resolvers []netip.Prefix
 	for _, rule := range p.DNS.Resolvers.Rules {
 		resolvers = append(resolvers, rule.Prefixes...)
 	}
 	if resolvers == nil {
-		for _, pos := range r.resolverUses {
-			r.problem(pos, `add "dns: {resolvers: [192.0.2.53]}" with the addresses of yours`, "%s stands for nothing: the policy names no resolvers", classResolvers)
+		for _, pos := range b.resolverUses {
+			b.problem(pos, `add "dns: {resolvers: [192.0.2.53]}" with the addresses of yours`, "%s stands for nothing: the policy names no resolvers", classResolvers)
 		}
 		return
 	}

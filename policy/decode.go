@@ -17,6 +17,8 @@ type section[T any] struct {
 	// later are keys of the language that this version does not read yet: it refuses them, because a rule that silently
 	// does nothing is worse than none.
 	later []string
+	// lacks says what must be added to a map that would do nothing as it is, "" if it is whole. It may be nil.
+	lacks func(*T) string
 }
 
 // key is a key of a section and what reads its value, which is neither nil nor null.
@@ -25,9 +27,10 @@ type key[T any] struct {
 	read func(r *reader, e entry, into *T)
 }
 
-// decode reads a map. A key without a value counts as absent, with a warning. ok is false if node is no map.
+// decode reads a map. A key without a value counts as absent, with a warning. ok is false after a problem.
 func decode[T any](r *reader, node ast.Node, s section[T], into *T) (ok bool) {
-	entries, ok := r.entries(node, s.name)
+	before := len(r.problems)
+	entries, _ := r.entries(node, s.name)
 	for _, e := range entries {
 		i := slices.IndexFunc(s.keys, func(k key[T]) bool { return k.name == e.key })
 		switch {
@@ -39,7 +42,16 @@ func decode[T any](r *reader, node ast.Node, s section[T], into *T) (ok bool) {
 			s.keys[i].read(r, e, into)
 		}
 	}
-	return ok
+	if len(r.problems) > before {
+		return false
+	}
+	if s.lacks != nil {
+		if what := s.lacks(into); what != "" {
+			r.problem(r.place(node), "write "+what, "%s would do nothing", s.name)
+			return false
+		}
+	}
+	return true
 }
 
 // nested reads a key whose value is another section, at the place in T that at names.
@@ -99,12 +111,10 @@ func (r *reader) unknownKey(e entry, s outline) {
 		return
 	}
 	hint := ""
-	for _, other := range outlines() {
-		if other.name != s.name && slices.Contains(other.keys, e.key) {
-			hint = quoted(e.key) + " belongs in " + other.name
-		}
-	}
-	if hint == "" {
+	homes := outlines()
+	if i := slices.IndexFunc(homes, func(o outline) bool { return o.name != s.name && slices.Contains(o.keys, e.key) }); i >= 0 {
+		hint = quoted(e.key) + " belongs in " + homes[i].name
+	} else {
 		hint = r.meant(e.key, slices.Concat(s.keys, s.later))
 	}
 	r.problem(e.pos, cmp.Or(hint, "the keys are "+strings.Join(s.keys, ", ")), "unknown key %s in %s", quoted(e.key), s.name)

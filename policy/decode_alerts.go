@@ -36,7 +36,7 @@ func ownActions() []string {
 func sentActions() []string { return []string{"send_to_soc_dashboard", "notify_architect"} }
 
 // checkAlerts holds the names in alerts to the actions and sinks, which are known when all of the policy is read.
-func (r *reader) checkAlerts(p *Policy) {
+func (b *book) checkAlerts(p *Policy) {
 	var known []string
 	for i := range p.Sinks {
 		known = append(known, p.Sinks[i].Name)
@@ -45,14 +45,14 @@ func (r *reader) checkAlerts(p *Policy) {
 		switch {
 		case slices.Contains(known, rule.Text) || slices.Contains(ownActions(), rule.Text):
 		case slices.Contains(sentActions(), rule.Text):
-			r.warn(WarningDegraded, rule.Pos, "add it: sinks: {"+rule.Text+": {webhook: ...}}", "%s is degraded: it has no sink, so it only records", rule.Text)
+			b.warn(WarningDegraded, rule.Pos, "add it: sinks: {"+rule.Text+": {webhook: ...}}", "%s is degraded: it has no sink, so it only records", rule.Text)
 		default:
 			names := slices.Concat(ownActions(), sentActions(), known)
-			hint := r.meant(rule.Text, names)
+			hint := b.meant(rule.Text, names)
 			if hint == "" {
 				hint = "the actions and sinks are " + strings.Join(names, ", ")
 			}
-			r.problem(rule.Pos, hint, "unknown action %s", quoted(rule.Text))
+			b.problem(rule.Pos, hint, "unknown action %s", quoted(rule.Text))
 		}
 	}
 }

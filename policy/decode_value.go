@@ -17,12 +17,36 @@ func (r *reader) nameRule(node ast.Node, what string, known []string, hint strin
 	if !ok {
 		return NameRule{}, false
 	}
-	name := strings.ToLower(s.text)
+	return r.knownName(s, strings.ToLower(s.text), what, known, hint)
+}
+
+// knownName makes sure that name, which s was turned into, is one of the known ones.
+func (r *reader) knownName(s scalar, name, what string, known []string, hint string) (NameRule, bool) {
 	if !slices.Contains(known, name) {
 		r.problem(s.pos, cmp.Or(r.meant(name, known), hint), "unknown %s %s", what, quoted(s.text))
 		return NameRule{}, false
 	}
 	return NameRule{Text: name, Pos: s.pos}, true
+}
+
+// choice reads one of a few words, which are written in lower case; "" after a problem.
+func (r *reader) choice(e entry, words []string) string {
+	s, ok := r.scalar(e.value, e.key)
+	if !ok || slices.Contains(words, s.text) {
+		return s.text
+	}
+	r.problem(s.pos, cmp.Or(r.meant(s.text, words), "write one of them"), "%s %s is none of %s", e.key, quoted(s.text), strings.Join(words, ", "))
+	return ""
+}
+
+// flag reads true or false.
+func (r *reader) flag(e entry) Flag {
+	b, ok := e.value.(*ast.BoolNode)
+	if !ok {
+		r.problem(r.place(e.value), "write true or false, without quotes", "%s must be true or false, not %s", e.key, kindOf(e.value))
+		return Flag{}
+	}
+	return Flag{Set: b.Value, Pos: e.pos}
 }
 
 // limit reads a number from 0, which means no limit.
@@ -42,29 +66,6 @@ func (r *reader) limit(e entry) Limit {
 		r.warn(WarningNotActedOn, e.pos, "", "%s is recorded only: this version measures no resources", e.key)
 	}
 	return Limit{Value: int(n), Pos: e.pos}
-}
-
-// flag reads true or false.
-func (r *reader) flag(e entry) Flag {
-	b, ok := e.value.(*ast.BoolNode)
-	if !ok {
-		r.problem(r.place(e.value), "write true or false, without quotes", "%s must be true or false, not %s", e.key, kindOf(e.value))
-		return Flag{}
-	}
-	return Flag{Set: b.Value, Pos: e.pos}
-}
-
-// choice reads one of a few words; it is empty after a problem.
-func (r *reader) choice(e entry, words []string) string {
-	s, ok := r.scalar(e.value, e.key)
-	if !ok {
-		return ""
-	}
-	if !slices.Contains(words, s.text) {
-		r.problem(s.pos, cmp.Or(r.meant(s.text, words), "write one of them"), "%s %s is none of %s", e.key, quoted(s.text), strings.Join(words, ", "))
-		return ""
-	}
-	return s.text
 }
 
 // count reads a whole number from 1 to most.

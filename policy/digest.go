@@ -5,42 +5,15 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"reflect"
 	"strings"
 )
 
-// canonical is what of a policy the digest covers: rules as text, lists that are absent as null.
-type canonical struct {
-	Version   string
-	Mode      Mode
-	Processes []canonicalProcess
-	Settings  canonicalSettings
-}
-
-type canonicalProcess struct {
-	Name, Description          string
-	Exec, Files, BlockedFiles  []string
-	Network, BlockedNetwork    []string
-	Listen                     []string
-	SharedSuffix               bool
-	Syscalls                   []string
-	MaxMemoryMB, MaxCPUPercent int
-}
-
+// digest covers everything that a policy says: each field of its types but places, and rules in their canonical form.
 func digest(p *Policy) string {
-	c := canonical{Version: p.Version, Mode: p.Mode, Settings: settings(p)}
-	for i := range p.Processes {
-		q := &p.Processes[i]
-		c.Processes = append(c.Processes, canonicalProcess{
-			Name: q.Name, Description: q.Description,
-			Exec: texts(q.AllowedExec, pathText), Files: texts(q.AllowedFiles, pathText), BlockedFiles: texts(q.BlockedFiles, pathText),
-			Network: texts(q.AllowedNetwork, networkText), BlockedNetwork: texts(q.BlockedNetwork, networkText),
-			Listen: texts(q.AllowedListen, networkText), SharedSuffix: q.AllowSharedSuffix.Set,
-			Syscalls: texts(q.BlockedSyscalls, syscallText), MaxMemoryMB: q.MaxMemoryMB.Value, MaxCPUPercent: q.MaxCPUPercent.Value,
-		})
-	}
-	slices.SortFunc(c.Processes, func(a, b canonicalProcess) int { return strings.Compare(a.Name, b.Name) })
-	text, err := json.Marshal(c)
+	said := *p
+	said.Name = ""
+	text, err := json.Marshal(canonical(reflect.ValueOf(said)))
 	if err != nil {
 		panic("policy: plain data does not marshal: " + err.Error())
 	}
@@ -48,23 +21,57 @@ func digest(p *Policy) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// texts returns nil for an absent list and an empty slice for an empty one.
-func texts[R any](l List[R], text func(R) string) []string {
-	if !l.Present {
-		return nil
+// canonical returns v as plain data: a list that is absent is null, a rule is a text.
+func canonical(v reflect.Value) any {
+	switch rule := v.Interface().(type) {
+	case PathRule:
+		return pathText(rule)
+	case GlobRule:
+		return rule.Glob.String()
+	case NameRule:
+		return rule.Text
+	case SyscallRule:
+		return rule.Text
+	case NetworkRule:
+		return networkText(rule)
 	}
-	out := make([]string, len(l.Rules))
-	for i, rule := range l.Rules {
-		out[i] = text(rule)
+	switch v.Kind() {
+	case reflect.Struct:
+		return canonicalStruct(v)
+	case reflect.Slice:
+		out := make([]any, v.Len())
+		for i := range out {
+			out[i] = canonical(v.Index(i))
+		}
+		return out
+	case reflect.Pointer:
+		if v.IsNil() {
+			return nil
+		}
+		return canonical(v.Elem())
+	}
+	return v.Interface()
+}
+
+func canonicalStruct(v reflect.Value) any {
+	out := map[string]any{}
+	for i := range v.NumField() {
+		switch field := v.Type().Field(i); {
+		case field.Name == "Present" && !v.Field(i).Bool():
+			return nil
+		case field.IsExported() && field.Type != reflect.TypeFor[Position]():
+			out[field.Name] = canonical(v.Field(i))
+		}
 	}
 	return out
 }
 
-func nameText(r NameRule) string { return r.Text }
-
-func syscallText(r SyscallRule) string { return r.Text }
-
-func pathText(r PathRule) string { return r.Glob.String() + " " + r.Access.String() }
+func pathText(r PathRule) string {
+	if r.Glob == nil {
+		return ""
+	}
+	return r.Glob.String() + " " + r.Access.String()
+}
 
 func networkText(r NetworkRule) string {
 	peer := r.Host

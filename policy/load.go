@@ -5,265 +5,90 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"slices"
-	"strings"
-	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 )
 
-// Bounds on what is read. Those on lines and nesting keep the YAML reader's time and stack in proportion to the file.
+// Bounds on the size of a policy.
 const (
 	// MaxBytes is the size of the largest policy file.
-	MaxBytes    = 1 << 20
-	maxLine     = 16 << 10 // bytes
-	maxNesting  = 16       // brackets and braces within each other, and - or ? on one line
-	maxAnchors  = 1000
-	maxKeys     = 10_000  // as written; the YAML reader needs quadratic time for the keys of one map
-	maxEntries  = 100_000 // keys and list items, with every alias expanded
-	maxProblems = 1000
+	MaxBytes = 1 << 20
+	maxTotal = 4 * MaxBytes // of a file and all that it includes
 )
 
-// Load reads the policy file at path. The error is a *Problems if the file could be read.
-func Load(path string) (*Policy, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("load policy: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("load policy: %w", err)
-	}
-	return Parse(path, text)
+// source is a file of a policy.
+type source struct {
+	name string
+	// info tells the file apart from others, whatever its name; nil for text without a file.
+	info os.FileInfo
 }
 
-// Parse reads the text of a policy file; name is what problems and rules call it. The error is a *Problems.
-func Parse(name string, text []byte) (*Policy, error) {
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
-	r := &reader{file: name, anchors: map[string]ast.Node{}, budget: maxEntries}
-	body := r.document(text)
-	if len(r.problems) > 0 {
-		return nil, r.failure()
+// Load reads the policy file at path, and the files that it includes. The error is a *Problems if the file at path could
+// be read. Positions name each file by path, or by how it is found from there.
+func Load(path string) (*Policy, error) {
+	src, text, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("load policy: %w", err)
 	}
-	p := r.policy(body)
-	r.fillResolvers(p)
-	r.checkAlerts(p)
-	if len(r.problems) > 0 {
-		return nil, r.failure()
+	return read(src, text)
+}
+
+// Parse reads the text of a policy file that includes no other; name is what problems and rules call it. The error is a
+// *Problems.
+func Parse(name string, text []byte) (*Policy, error) { return read(source{name: name}, text) }
+
+// readFile reads one byte more than a policy may have, to tell that there is more.
+func readFile(path string) (source, []byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return source{}, nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return source{}, nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	return source{path, info}, text, err
+}
+
+// read turns the first file's text into a policy.
+func read(src source, text []byte) (*Policy, error) {
+	b := newBook()
+	p := &Policy{Name: src.name, Version: "1.0", Mode: ModeAudit}
+	b.file(src, text, nil, p)
+	if len(b.problems) == 0 {
+		b.fillResolvers(p)
+		b.checkAlerts(p)
+		b.checkWhole(p)
+	}
+	if len(b.problems) > 0 {
+		return nil, b.failure()
 	}
 	p.digest = digest(p)
-	slices.SortStableFunc(r.warnings, func(a, b Warning) int { return inFileOrder(a.Problem, b.Problem) })
-	p.warnings = slices.Compact(r.warnings)
+	b.warnPolicy(p)
+	p.warnings = b.caution()
 	return p, nil
 }
 
-// reader turns a YAML document into a Policy and collects what is wrong on the way.
-type reader struct {
-	file     string
-	lines    []string
-	problems []Problem
-	warnings []Warning
-	anchors  map[string]ast.Node
-	// budget is how many more keys and items may be visited.
-	budget int
-	// resolverUses are the places of @resolvers, shared the patterns whose leave is not known yet.
-	resolverUses []Position
-	shared       []sharedName
-	// syscalls are the known names, listed when they are first needed.
-	syscalls []string
-}
-
-func (r *reader) at(tk *token.Token) Position {
-	if tk == nil || tk.Position == nil {
-		return Position{File: r.file, Line: 1, Column: 1}
-	}
-	return Position{File: r.file, Line: max(1, tk.Position.Line), Column: max(1, tk.Position.Column)}
-}
-
-func (r *reader) describe(pos Position, hint, format string, args []any) Problem {
-	return Problem{
-		File: pos.File, Line: pos.Line, Column: pos.Column,
-		Message: fmt.Sprintf(format, args...), Excerpt: excerpt(r.lines, pos.Line, pos.Column), Hint: hint,
+// file reads one file into p; from is the reader of the file that includes it.
+func (b *book) file(src source, text []byte, from *reader, p *Policy) {
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	b.files = append(b.files, src)
+	b.room -= len(text)
+	r := &reader{book: b, source: src, anchors: map[string]ast.Node{}, from: from}
+	problems := len(b.problems)
+	if body := r.document(text); len(b.problems) == problems {
+		decode(r, body, policySection(), p)
 	}
 }
 
-func (r *reader) problem(pos Position, hint, format string, args ...any) {
-	if len(r.problems) <= maxProblems {
-		r.problems = append(r.problems, r.describe(pos, hint, format, args))
+// reason is why a file cannot be read, without its name.
+func reason(err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err
 	}
-}
-
-func (r *reader) warn(kind WarningKind, pos Position, hint, format string, args ...any) {
-	r.warnings = append(r.warnings, Warning{Kind: kind, Problem: r.describe(pos, hint, format, args)})
-}
-
-// meant returns a hint if name looks like a misspelling of one of the candidates. It gives up where no more problems are
-// kept, because the comparison is dear.
-func (r *reader) meant(name string, candidates []string) string {
-	if len(r.problems) > maxProblems {
-		return ""
-	}
-	if meant := closest(name, candidates); meant != "" {
-		return "did you mean " + meant + "?"
-	}
-	return ""
-}
-
-func inFileOrder(a, b Problem) int {
-	if a.Line != b.Line {
-		return a.Line - b.Line
-	}
-	return a.Column - b.Column
-}
-
-// failure returns the problems in the file's order. One that an alias repeats is told once.
-func (r *reader) failure() *Problems {
-	overflow := len(r.problems) > maxProblems
-	list := r.problems[:min(len(r.problems), maxProblems)]
-	slices.SortStableFunc(list, inFileOrder)
-	list = slices.Compact(list)
-	if overflow {
-		last := list[len(list)-1]
-		list = append(list, Problem{File: r.file, Line: last.Line, Column: last.Column, Message: fmt.Sprintf("there are more than %d problems: the rest is not shown", maxProblems)})
-	}
-	return &Problems{List: list}
-}
-
-// document returns the root of the file's one YAML document, or nil after a problem.
-func (r *reader) document(text []byte) ast.Node {
-	start := Position{File: r.file, Line: 1, Column: 1}
-	if len(text) > MaxBytes {
-		r.problem(start, "split the policy", "the file is larger than %d bytes", MaxBytes)
-		return nil
-	}
-	r.lines = strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
-	r.checkText()
-	if len(r.problems) > 0 {
-		return nil
-	}
-	file, err := parseYAML(string(text), r.checkTokens)
-	if syntax, ok := errors.AsType[yaml.Error](err); ok {
-		r.problem(r.at(syntax.GetToken()), syntaxHint(syntax.GetMessage()), "not YAML: %s", printable(syntax.GetMessage()))
-	} else if err != nil {
-		r.problem(start, syntaxHint(""), "not YAML: %s", printable(err.Error()))
-	}
-	if file == nil {
-		return nil
-	}
-	return r.root(file)
-}
-
-// root picks the document and collects its anchors.
-func (r *reader) root(file *ast.File) ast.Node {
-	var body ast.Node
-	for _, doc := range file.Docs {
-		switch doc.Body.(type) {
-		case nil, *ast.DirectiveNode, *ast.CommentGroupNode:
-			continue
-		}
-		if body != nil {
-			r.problem(r.place(doc.Body), "keep one policy in one file", "a second YAML document")
-			continue
-		}
-		body = doc.Body
-	}
-	if body == nil {
-		r.problem(Position{File: r.file, Line: 1, Column: 1}, `start with "processes:" and one entry`, "the policy is empty")
-		return nil
-	}
-	ast.Walk(anchorCollector{r}, body)
-	return body
-}
-
-// checkText refuses what is not text, before the YAML reader sees it.
-func (r *reader) checkText() {
-	for i, line := range r.lines {
-		pos := Position{File: r.file, Line: i + 1, Column: 1}
-		if len(line) > maxLine {
-			r.problem(pos, "break the line: one list item a line", "the line is longer than %d bytes", maxLine)
-		}
-		if !utf8.ValidString(line) {
-			r.problem(pos, "save the file as UTF-8", "the line is not UTF-8 text")
-			continue
-		}
-		for column, c := range []rune(line) {
-			if c < ' ' && c != '\t' || c == 0x7f {
-				pos.Column = column + 1
-				r.problem(pos, "remove it", "control character %#02x", c)
-				break
-			}
-		}
-	}
-}
-
-// checkTokens refuses what would make the YAML reader recurse deeply, and tags, which mean nothing here.
-func (r *reader) checkTokens(tokens token.Tokens) (ok bool) {
-	depth, line, run, anchors, keys := 0, 0, 0, 0, 0
-	for _, tk := range tokens {
-		if tk.Position.Line != line {
-			line, run = tk.Position.Line, 0
-		}
-		switch tk.Type {
-		case token.SequenceStartType, token.MappingStartType:
-			depth++
-		case token.SequenceEndType, token.MappingEndType:
-			depth--
-		case token.SequenceEntryType, token.MappingKeyType:
-			run++
-		case token.MappingValueType:
-			keys++
-		case token.AnchorType:
-			anchors++
-		case token.TagType:
-			r.problem(r.at(tk), "remove it, or quote the value if ! is part of it", "YAML tags are not used in a policy")
-		}
-		if depth > maxNesting || run > maxNesting {
-			r.problem(r.at(tk), "a policy needs four levels", "lists and maps nest too deep")
-			return false
-		}
-		if keys > maxKeys {
-			r.problem(r.at(tk), "use anchors and aliases for entries that are alike", "more than %d keys", maxKeys)
-			return false
-		}
-		if anchors > maxAnchors {
-			r.problem(r.at(tk), "use fewer anchors", "more than %d anchors", maxAnchors)
-			return false
-		}
-	}
-	return len(r.problems) == 0
-}
-
-// parseYAML parses the text, unless check dislikes its tokens: then file is nil without an error. The YAML reader is other people's code
-// that gets any text: should it panic, that is an error of the file.
-func parseYAML(text string, check func(token.Tokens) bool) (file *ast.File, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			file, err = nil, fmt.Errorf("the YAML reader gave up: %v", p)
-		}
-	}()
-	tokens := lexer.Tokenize(text)
-	if !check(tokens) {
-		return nil, nil
-	}
-	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
-}
-
-func syntaxHint(message string) string {
-	switch {
-	case strings.Contains(message, "reserved character"):
-		return "quote the value"
-	case strings.Contains(message, "tab character"), strings.Contains(message, "cannot start any token"):
-		return "indent with spaces"
-	case strings.Contains(message, "mapping value is not allowed"):
-		return `quote a value that holds ": "`
-	case strings.Contains(message, "not found"), strings.Contains(message, "could not find"):
-		return "close what is opened here"
-	}
-	return "check indentation and quotes here and in the line above"
+	return err
 }

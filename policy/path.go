@@ -11,7 +11,7 @@ import (
 
 // execRule reads a pattern for executables. A name without / means that base name in any directory.
 func (r *reader) execRule(node ast.Node) (PathRule, bool) {
-	s, ok := r.scalar(node, "an entry of allowed_exec")
+	s, ok := r.scalar(node, "an exec entry")
 	if !ok {
 		return PathRule{}, false
 	}

@@ -28,8 +28,8 @@ type Policy struct {
 	warnings []Warning
 }
 
-// Digest is the SHA-256 of what the policy says, in hexadecimal: comments, layout, the file's name and the order of
-// process entries do not change it, the order of rules does.
+// Digest is the SHA-256 of what the policy says, in hexadecimal. Comments, layout, files and the order of keys do not change
+// it; the order of entries and rules does, because the first of equals wins.
 func (p *Policy) Digest() string { return p.digest }
 
 // Warnings returns what the operator should know although the policy loads, in the file's order.
@@ -56,9 +56,9 @@ func ParseMode(name string) (Mode, error) {
 
 // Position is a place in a policy file. Line and Column count from 1, Column in characters.
 type Position struct {
-	File   string
-	Line   int
-	Column int
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
 }
 
 // String returns file:line, the form that decisions name rules by.

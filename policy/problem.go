@@ -56,6 +56,12 @@ const (
 	WarningChanged WarningKind = "changed_meaning"
 	// WarningDegraded: an action can do only a part of what its name says.
 	WarningDegraded WarningKind = "degraded"
+	// WarningNoEffect: a rule that changes nothing, because it can never match or Other covers it.
+	WarningNoEffect WarningKind = "no_effect"
+	// WarningContradiction: Other takes all of what the rule gives.
+	WarningContradiction WarningKind = "contradiction"
+	// WarningUncovered: what the policy leaves open although it seems to speak of it.
+	WarningUncovered WarningKind = "uncovered"
 	// WarningNoValue: a key without a value, which counts as absent.
 	WarningNoValue WarningKind = "no_value"
 )
@@ -64,6 +70,8 @@ const (
 type Warning struct {
 	Kind WarningKind `json:"kind"`
 	Problem
+	// Other is the second of two lines that belong together, else the zero value.
+	Other Position `json:"other,omitzero"`
 }
 
 const (

@@ -2,32 +2,63 @@ package policy
 
 import "strings"
 
-// warnProcess says what of an entry nothing acts on, and what means something else than to the per-process guards
-// whose files this package reads: there an absent or empty allowed_network denied all of the network, an empty
+// warnPolicy says what the operator should know of a policy that loads.
+func (b *book) warnPolicy(p *Policy) {
+	for i := range p.Processes {
+		b.warnChanged(&p.Processes[i])
+	}
+	b.warnUncovered(p)
+	for q := range p.subjects() {
+		b.warnHostNames(q)
+	}
+}
+
+// warnChanged says what means something else than to the per-process guards whose files this package reads: there an absent or empty allowed_network denied all of the network, an empty
 // allowed_files allowed every file, and a * at the end of a pattern matched everything that starts like it.
-func (r *reader) warnProcess(p Process) {
+func (b *book) warnChanged(p *Process) {
 	if !p.AllowedNetwork.Present {
-		r.warn(WarningChanged, p.Pos, "allowed_network: [] allows none", "no allowed_network: the network is left alone, where it used to be denied")
+		b.warn(WarningChanged, p.Pos, "allowed_network: [] allows none", "no allowed_network: the network is left alone, where it used to be denied")
 	}
 	if p.AllowedFiles.Present && len(p.AllowedFiles.Rules) == 0 {
-		r.warn(WarningChanged, p.AllowedFiles.Pos, "remove the key to leave files alone", "allowed_files is empty: no file is allowed, where every file used to be")
+		b.warn(WarningChanged, p.AllowedFiles.Pos, "remove the key to leave files alone", "allowed_files is empty: no file is allowed, where every file used to be")
 	}
 	for _, rules := range [][]PathRule{p.AllowedFiles.Rules, p.BlockedFiles.Rules} {
 		for _, rule := range rules {
 			pattern := rule.Glob.String()
 			if strings.HasSuffix(pattern, "*") && !strings.HasSuffix(pattern, "**") && !strings.HasSuffix(pattern, `\*`) {
-				r.warn(WarningChanged, rule.Pos, "write "+quoted(pattern+"*")+" for every level below", "%s matches one level, where it used to match every level", quoted(pattern))
+				b.warn(WarningChanged, rule.Pos, "write "+quoted(pattern+"*")+" for every level below", "%s matches one level, where it used to match every level", quoted(pattern))
 			}
 		}
 	}
+}
+
+func (b *book) warnHostNames(p *Process) {
 	for _, rules := range [][]NetworkRule{p.AllowedNetwork.Rules, p.BlockedNetwork.Rules} {
 		for _, rule := range rules {
 			if rule.Host != "" {
-				r.warn(WarningNotActedOn, rule.Pos, "name addresses to have them judged", "the host name %s is recorded only: this version does not resolve names", quoted(rule.Text))
+				b.warn(WarningNotActedOn, rule.Pos, "name addresses to have them judged", "the host name %s is recorded only: this version does not resolve names", quoted(rule.Text))
 			}
 		}
 	}
-	if len(p.BlockedSyscalls.Rules) > 0 {
-		r.warn(WarningNotActedOn, p.BlockedSyscalls.Pos, "", "blocked_syscalls is recorded only: this version judges no system calls")
+}
+
+// warnUncovered says once that what is restricted by its path runs free under another.
+func (b *book) warnUncovered(p *Policy) {
+	if p.Default != nil {
+		return
 	}
+	for i := range p.Processes {
+		if q := &p.Processes[i]; (q.Match.Exe.Present || q.Match.Name.Present) && q.restricts() {
+			b.warn(WarningUncovered, q.Pos, `say under "default:" what all other tasks may do; "default: {}" leaves them alone`,
+				"a copy of %s under another name runs free: the policy has no default", quoted(q.Name))
+			return
+		}
+	}
+}
+
+// restricts reports whether the entry says anything of what its tasks may do.
+func (p *Process) restricts() bool {
+	rest := *p
+	rest.Name, rest.Pos, rest.Description, rest.Mode, rest.Match, rest.Inherit = "", Position{}, "", "", Match{}, false
+	return speaks(rest)
 }
