@@ -61,7 +61,11 @@ func (r *reader) root(file *ast.File) ast.Node {
 		body = doc.Body
 	}
 	if body == nil {
-		r.problem(Position{File: r.name, Line: 1, Column: 1}, `start with "processes:" and one entry`, "the policy is empty")
+		what, first := "policy", "processes"
+		if r.cases {
+			what, first = "file of cases", "cases"
+		}
+		r.problem(Position{File: r.name, Line: 1, Column: 1}, "start with \""+first+":\" and one entry", "the %s is empty", what)
 		return nil
 	}
 	ast.Walk(anchorCollector{r}, body)

@@ -26,6 +26,8 @@ type reader struct {
 	shared []sharedName
 	// from is the reader of the file that includes this one, nil for the first.
 	from *reader
+	// cases: it is a file of cases, and no policy.
+	cases bool
 }
 
 // book collects what a policy's files say beside the Policy itself: above all what is wrong with them.
