@@ -30,7 +30,7 @@ type Violation struct {
 	Timestamp   time.Time `json:"timestamp"`
 	ProcessName string    `json:"process_name"`
 	PID         int       `json:"pid"`
-	// Type is exec, file, network, syscall or resource.
+	// Type is exec, file, network, syscall or resource, as with those guards; or capability, process, kernel, dns or firewall.
 	Type string `json:"type"`
 	// Detail says in one line what was done and why it is not allowed.
 	Detail     string   `json:"detail"`

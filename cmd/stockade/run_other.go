@@ -22,6 +22,7 @@ import (
 	"github.com/stockade-security/stockade/internal/poller"
 	"github.com/stockade-security/stockade/internal/show"
 	"github.com/stockade-security/stockade/policy"
+	"github.com/stockade-security/stockade/policy/compile"
 	"github.com/stockade-security/stockade/verdict"
 )
 
@@ -34,6 +35,10 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 	if err != nil {
 		return err
 	}
+	image, err := compile.Compile(p)
+	if err != nil {
+		return err
+	}
 	writer, err := show.New(f.format, c.OutOrStdout(), terminalOptions(c.OutOrStdout()))
 	if err != nil {
 		return err
@@ -42,7 +47,7 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 		"of processes once a second, so that short-lived ones are missed, and nothing can be enforced")
 	ctx, stop := context.WithCancel(c.Context())
 	defer stop()
-	s := &sampled{stop: stop, image: verdict.Compile(p), status: api.Status{
+	s := &sampled{stop: stop, image: image, status: api.Status{
 		Version: currentBuild().Version, Instance: g.instance, PID: os.Getpid(), StartedAt: time.Now(), Mode: string(policy.ModeAudit),
 		Policy:  api.Policy{Path: path, Digest: p.Digest()},
 		Sensors: []api.Sensor{{Name: "process", Evidence: event.EvidencePoller, Note: "sampled"}},
@@ -78,7 +83,7 @@ func refuseScope(c *cobra.Command) error {
 type sampled struct {
 	api.Hub
 	stop     context.CancelFunc
-	image    *verdict.Image
+	image    *compile.Image
 	poller   *poller.Poller
 	log      *audit.Log
 	segments *audit.Segments
@@ -97,7 +102,7 @@ func (s *sampled) open(c *cobra.Command, f runFlags) error {
 	s.poller = poller.New(poller.Config{Boot: boot, Redact: redactor.Argv, Logger: logger(c)})
 	// These systems number no boots, or each in its own way; the time of the boot says which it was.
 	id := boot.UTC().Format(time.RFC3339)
-	s.log, err = audit.Open(audit.Config{Path: f.paths.AuditLog, BootID: id, PolicyDigest: s.image.Digest(), Logger: logger(c)})
+	s.log, err = audit.Open(audit.Config{Path: f.paths.AuditLog, BootID: id, PolicyDigest: s.image.Digest, Logger: logger(c)})
 	if err != nil {
 		return fmt.Errorf("open the audit log %s: %w", f.paths.AuditLog, err)
 	}
@@ -130,7 +135,7 @@ func (s *sampled) publish(e *event.Event) {
 	e.Seq = s.status.Produced
 	e.ID = strconv.FormatInt(s.status.StartedAt.UnixNano(), 36) + "-" + strconv.FormatUint(e.Seq, 10)
 	if e.Exec == nil || e.Exec.File.Path != "" { // of what the system hides, nothing can be said
-		e.Violations = s.image.Judge(e, policy.ModeAudit)
+		e.Violations = verdict.Judge(s.image, policy.ModeAudit, e)
 	}
 	s.status.Events[e.Kind]++
 	for _, v := range e.Violations {

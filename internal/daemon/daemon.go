@@ -21,6 +21,7 @@ import (
 	"github.com/stockade-security/stockade/internal/pipeline"
 	"github.com/stockade-security/stockade/internal/tally"
 	"github.com/stockade-security/stockade/policy"
+	"github.com/stockade-security/stockade/policy/compile"
 	"github.com/stockade-security/stockade/verdict"
 )
 
@@ -49,6 +50,7 @@ type Config struct {
 // Daemon is one run of the guard. Make it with Open, then call Run once, then Close.
 type Daemon struct {
 	cfg     Config
+	image   *compile.Image
 	started time.Time
 
 	kernel   *kernel.Kernel
@@ -79,6 +81,10 @@ func Open(cfg Config) (d *Daemon, err error) {
 		cfg: cfg, started: time.Now(),
 		own: make(chan *event.Event, ownQueue), stop: make(chan struct{}),
 		counts: newCounts(), losses: newLosses(), drained: time.Now(),
+	}
+	// Before anything is opened: a policy that cannot hold is no reason to stand in another guard's way.
+	if d.image, err = compile.Compile(cfg.Policy); err != nil {
+		return d, err
 	}
 	defer func() {
 		if err != nil {
@@ -176,8 +182,8 @@ func (d *Daemon) publish(e *event.Event) {
 }
 
 func (d *Daemon) judge() func(*event.Event) []event.Violation {
-	image, mode := verdict.Compile(d.cfg.Policy), d.mode()
-	return func(e *event.Event) []event.Violation { return image.Judge(e, mode) }
+	image, mode := d.image, d.cfg.Mode
+	return func(e *event.Event) []event.Violation { return verdict.Judge(image, mode, e) }
 }
 
 func wrap(what string, err error) error {

@@ -5,6 +5,7 @@ package syscalls
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,6 +23,20 @@ func name(table []string, number int) string {
 		return ""
 	}
 	return table[number]
+}
+
+// Number returns the number of a call by its name, or by its number as text, in the table of 32-bit programs or else in that
+// of x86-64. It looks through the whole table.
+func Number(name string, i386abi bool) (number uint32, ok bool) {
+	table := amd64[:]
+	if i386abi {
+		table = i386[:]
+	}
+	if n, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return uint32(n), true
+	}
+	n := slices.Index(table, name)
+	return uint32(n), n >= 0 && name != ""
 }
 
 // Names lists every name in either table once, sorted.

@@ -89,3 +89,25 @@ func TestPrctlOption(t *testing.T) {
 		t.Errorf("options %v", options)
 	}
 }
+
+func TestNumber(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		i386 bool
+		want uint32
+		ok   bool
+	}{
+		{"read", false, 0, true},
+		{"execve", false, 59, true},
+		{"execve", true, 11, true},
+		{"socketcall", true, 102, true},
+		{"socketcall", false, 0, false},
+		{"9999", false, 9999, true},
+		{"", true, 0, false},
+		{"Read", false, 0, false},
+	} {
+		if got, ok := syscalls.Number(c.name, c.i386); ok != c.ok || ok && got != c.want {
+			t.Errorf("Number(%q, %t) = %d, %t", c.name, c.i386, got, ok)
+		}
+	}
+}

@@ -72,19 +72,13 @@ func (c *compiler) peers(p *policy.Process) (uint32, error) {
 	return c.network(list, c.ends(denied, keyOf("allowed_network", p.AllowedNetwork)))
 }
 
-// listen compiles the own addresses and ports that an entry may use. Without allowed_listen the addresses of
-// allowed_network are meant too, as they were before there was such a key.
+// listen compiles the own addresses and ports that an entry may use. allowed_network is about peers and has no say.
 func (c *compiler) listen(p *policy.Process) (uint32, error) {
-	key, rules := "allowed_listen", p.AllowedListen
-	if !rules.Present {
-		key, rules = "allowed_network", p.AllowedNetwork
-		rules.Rules = slices.DeleteFunc(slices.Clone(rules.Rules), func(r policy.NetworkRule) bool { return r.Host != "" })
-	}
-	if !rules.Present {
+	if !p.AllowedListen.Present {
 		return NoTable, nil
 	}
 	denied := offence{TypeNetwork, event.SeverityCritical}
-	return c.network(peerRules(rules, Decision{Type: TypeNetwork}), c.ends(denied, keyOf(key, rules)))
+	return c.network(peerRules(p.AllowedListen, Decision{Type: TypeNetwork}), c.ends(denied, keyOf("allowed_listen", p.AllowedListen)))
 }
 
 // network makes a network of the candidates, or finds the one that another entry has made of the same.

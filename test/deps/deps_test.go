@@ -41,7 +41,7 @@ var rules = []rule{
 	{[]string{"policy/compile"}, []string{"event", "policy/...", "internal/syscalls"}, "the compiler turns a policy into an image, and knows nothing that executes one"},
 	{[]string{"policy/enforce", "policy/diff"}, []string{"event", "policy/..."}, "what is said about a policy is said from its text and its image; facts about a kernel come in as values"},
 	{[]string{"policy/..."}, []string{"event", "policy/glob", "internal/syscalls"}, "a policy is text and its meaning: it knows nothing that compiles, watches or acts"},
-	{[]string{"verdict"}, []string{"event", "policy/..."}, "a verdict is a pure function of image, subject and access"},
+	{[]string{"verdict"}, []string{"event", "policy/...", "internal/syscalls"}, "a verdict is a pure function of image, subject and access"},
 	{[]string{"guard", "anomaly/..."}, language, "guard and anomaly are embedded in other people's programs: they carry no daemon with them"},
 	{[]string{"internal/kernel/..."}, []string{"event"}, "the loader serves every sensor, so it knows none of them, and no policy's text"},
 	{[]string{"internal/sensor/*"}, []string{"event", "internal/kernel/...", "internal/syscalls"}, "a sensor knows its own programs and the loader; who did it and what follows is decided further on"},
