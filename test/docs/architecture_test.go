@@ -16,7 +16,7 @@ import (
 // TestPackages compares the tree with the table of packages, where internal/sensor/* stands for those that its line names.
 func TestPackages(t *testing.T) {
 	var want, got []string
-	for _, top := range []string{"event", "policy", "verdict", "internal", "cmd"} {
+	for _, top := range []string{"event", "guard", "policy", "verdict", "internal", "cmd"} {
 		err := fs.WalkDir(os.DirFS(root), top, func(name string, _ fs.DirEntry, err error) error {
 			if path.Ext(name) == ".go" && !strings.HasSuffix(name, "_test.go") {
 				want = append(want, path.Dir(name))
