@@ -57,7 +57,7 @@ type comment struct {
 }
 
 func readLayout(text []byte) (*layout, error) {
-	r := &reader{file: "policy", anchors: map[string]ast.Node{}, budget: maxEntries}
+	r := &reader{book: newBook(), source: source{name: "policy"}, anchors: map[string]ast.Node{}}
 	body := r.document(bytes.TrimPrefix(text, []byte("\ufeff")))
 	if len(r.problems) > 0 {
 		return nil, r.failure()

@@ -51,7 +51,7 @@ func (w *weaver) comment(c comment, before []printed, next printed) {
 	indent := next.indent
 	for i := len(before) - 1; i >= 0 && c.column > next.column; i-- {
 		if before[i].column <= c.column {
-			indent = before[i].indent
+			indent = max(indent, before[i].indent)
 			break
 		}
 	}
