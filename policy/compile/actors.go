@@ -108,7 +108,7 @@ func (c *compiler) claims() ([]claim, error) {
 // claimsOf returns one claim for each specificity of the patterns of executables, none if a condition can never hold.
 func (c *compiler) claimsOf(subject uint32, p *policy.Process) ([]claim, error) {
 	m := p.Match
-	base := claim{Claim: Claim{Subject: subject, Users: texts(m.User), SHA256: texts(m.SHA256)}}
+	base := claim{Claim: Claim{Subject: subject, Users: namesOf(m.User), SHA256: namesOf(m.SHA256)}}
 	for _, list := range []listKey{
 		keyOf("exe", m.Exe), keyOf("name", m.Name), keyOf("unit", m.Unit), keyOf("cgroup", m.Cgroup),
 		keyOf("container", m.Container), keyOf("user", m.User), keyOf("sha256", m.SHA256),
@@ -221,7 +221,7 @@ func literal(name string) string {
 	return out.String()
 }
 
-func texts(l policy.List[policy.NameRule]) []string {
+func namesOf(l policy.List[policy.NameRule]) []string {
 	var out []string
 	for _, r := range l.Rules {
 		out = append(out, r.Text)

@@ -17,8 +17,8 @@ func (c *compiler) automata(patterns []automaton.Pattern) (Range, error) {
 	if err != nil {
 		return Range{}, err
 	}
-	c.tables[key] = c.addAutomata(built)
-	return c.tables[key], nil
+	c.tables[key], err = c.addAutomata(built)
+	return c.tables[key], err
 }
 
 // sets makes automata whose values are sets of the patterns' values.
@@ -27,7 +27,8 @@ func (c *compiler) sets(patterns []automaton.Pattern) (Range, [][]uint32, error)
 	if err != nil {
 		return Range{}, nil, err
 	}
-	return c.addAutomata(built), sets, nil
+	r, err := c.addAutomata(built)
+	return r, sets, err
 }
 
 // patternKey tells tables apart: by what their patterns match and by their values.
@@ -39,11 +40,17 @@ func patternKey(patterns []automaton.Pattern) string {
 	return string(key)
 }
 
-func (c *compiler) addAutomata(built []automaton.Automaton) Range {
+func (c *compiler) addAutomata(built []automaton.Automaton) (Range, error) {
 	if len(built) == 0 {
-		return Range{}
+		return Range{}, nil
+	}
+	for i := range built {
+		c.cells += len(built[i].Cells)
+	}
+	if c.cells > hurry*MaxCells {
+		return Range{}, &BoundError{What: "cells of automata", Need: c.cells, Max: MaxCells}
 	}
 	r := Range{First: uint32(len(c.image.Automata)), Count: uint32(len(built))}
 	c.image.Automata = append(c.image.Automata, built...)
-	return r
+	return r, nil
 }

@@ -8,24 +8,25 @@ import (
 
 // The bounds of an image: what maps of fixed size in the kernel have room for. A policy beyond one is refused.
 const (
-	MaxRules     = 1 << 18
-	MaxDecisions = 1 << 19
+	MaxBytes     = 128 << 20 // of the binary form
+	MaxRules     = 1 << 17
+	MaxDecisions = 1 << 18
 	MaxSubjects  = 1 << 12
 	// MaxTableAutomata and MaxTableBytes bound one table.
 	MaxTableAutomata = 8
 	MaxTableBytes    = 8 << 20
-	// MaxAutomata and MaxAutomataBytes bound all of them together.
-	MaxAutomata      = 1 << 13
-	MaxAutomataBytes = 64 << 20
-	MaxActorSets     = 1 << 16
-	MaxClaims        = 1 << 14
-	MaxNetworks      = 1 << 13
-	MaxPrefixes      = 1 << 18
-	MaxPorts         = 1 << 19
-	MaxNameSets      = 1 << 16
-	MaxMembers       = 1 << 16
-	MaxZones         = 1 << 8
-	// MaxGrants bounds how many lists of executables one policy may have, one of them being nobody.
+	// MaxAutomata and MaxCells bound all tables together; a cell has 8 bytes.
+	MaxAutomata  = 1 << 13
+	MaxCells     = 1 << 23
+	MaxActorSets = 1 << 16
+	MaxClaims    = 1 << 14
+	MaxNetworks  = 1 << 13
+	MaxPrefixes  = 1 << 17
+	MaxPorts     = 1 << 18
+	MaxNameSets  = 1 << 16
+	MaxMembers   = 1 << 16
+	MaxZones     = 1 << 8
+	// MaxGrants bounds how many lists of executables one policy may have, nobody among them.
 	MaxGrants = 256
 )
 
@@ -33,12 +34,15 @@ func tableLimits() automaton.Limits {
 	return automaton.Limits{Automata: MaxTableAutomata, Bytes: MaxTableBytes}
 }
 
+// hurry is how far over a bound a policy may go until that is noticed: then its compilation is given up.
+const hurry = 2
+
 // BoundError says that a policy needs more of something than an image may hold.
 type BoundError struct {
 	// What is counted: rules, prefixes and the like.
 	What      string
 	Need, Max int
-	// Subject is the process entry that needs most, Share of it.
+	// Subject is the process entry that needs most of it, and Share is how much; empty if that is not known.
 	Subject string
 	Share   int
 }
@@ -49,4 +53,47 @@ func (e *BoundError) Error() string {
 		text += fmt.Sprintf("; the process entry %s alone needs %d", e.Subject, e.Share)
 	}
 	return text
+}
+
+// check compares the image with the bounds.
+func (img *Image) check() error {
+	total := img.Size()
+	for _, b := range []struct {
+		what      string
+		need, max int
+		share     func(*Size) int
+	}{
+		{"process entries", len(img.Subjects), MaxSubjects, nil},
+		{"rules", len(img.Rules), MaxRules, nil},
+		{"decisions", len(img.Decisions), MaxDecisions, nil},
+		{"automata", total.Automata, MaxAutomata, func(s *Size) int { return s.Automata }},
+		{"cells of automata", total.Cells, MaxCells, func(s *Size) int { return s.Cells }},
+		{"kinds of executables", len(img.ActorSets), MaxActorSets, nil},
+		{"claims", len(img.Claims), MaxClaims, nil},
+		{"networks", len(img.Networks), MaxNetworks, nil},
+		{"prefixes", total.Prefixes, MaxPrefixes, func(s *Size) int { return s.Prefixes }},
+		{"port ranges", total.Ports, MaxPorts, func(s *Size) int { return s.Ports }},
+		{"sets of host names", len(img.NameSets), MaxNameSets, nil},
+		{"members of protect", len(img.Members), MaxMembers, nil},
+		{"zones", len(img.Firewall.Zones), MaxZones, nil},
+	} {
+		if b.need > b.max {
+			e := &BoundError{What: b.what, Need: b.need, Max: b.max}
+			e.blame(img, b.share)
+			return e
+		}
+	}
+	return nil
+}
+
+// blame names the process entry with the largest share.
+func (e *BoundError) blame(img *Image, share func(*Size) int) {
+	if share == nil {
+		return
+	}
+	for _, size := range img.Sizes() {
+		if n := share(&size); n > e.Share {
+			e.Subject, e.Share = size.Subject, n
+		}
+	}
 }

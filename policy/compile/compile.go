@@ -10,7 +10,7 @@ import (
 // Compile makes the image of a policy. The error names what of the policy is wrong by its position, or is a *BoundError.
 func Compile(p *policy.Policy) (*Image, error) {
 	c := newCompiler(p)
-	for _, step := range []func() error{c.subjects, c.host, c.firewall, c.actors} {
+	for _, step := range []func() error{c.subjects, c.host, c.firewall, c.actors, c.image.check} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("compile %s: %w", p.Name, err)
 		}
@@ -28,6 +28,7 @@ type compiler struct {
 	granted [][]*glob.Glob
 	grants  map[string]uint32
 
+	cells    int // of all automata
 	rules    map[Rule]uint32
 	runs     map[string]uint32
 	tables   map[string]Range

@@ -129,10 +129,13 @@ func (c *compiler) prefixes(list []candidate[peers]) ([]Prefix, error) {
 		around = append(around, Prefix{prefix, ports})
 		out = append(out, Prefix{prefix, ports})
 	}
-	slices.SortFunc(out, func(a, b Prefix) int {
-		return cmp.Or(a.Prefix.Addr().BitLen()-b.Prefix.Addr().BitLen(), b.Prefix.Bits()-a.Prefix.Bits(), a.Prefix.Addr().Compare(b.Prefix.Addr()))
-	})
+	slices.SortFunc(out, comparePrefixes)
 	return out, nil
+}
+
+// comparePrefixes is the order of Network.Prefixes.
+func comparePrefixes(a, b Prefix) int {
+	return cmp.Or(a.Prefix.Addr().BitLen()-b.Prefix.Addr().BitLen(), b.Prefix.Bits()-a.Prefix.Bits(), a.Prefix.Addr().Compare(b.Prefix.Addr()))
 }
 
 // hosts fills in what is said of names.
