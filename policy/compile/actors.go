@@ -121,6 +121,7 @@ func (c *compiler) claimsOf(subject uint32, p *policy.Process) ([]claim, error) 
 		}
 	}
 	if base.conditions == 0 {
+		base.conditions = 1
 		m.Name = policy.List[policy.NameRule]{Present: true, Rules: []policy.NameRule{{Text: p.Name}}}
 	}
 	names, err := baseNames(m.Name)

@@ -2,6 +2,8 @@ package compile
 
 import (
 	"cmp"
+	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/stockade-security/stockade/event"
@@ -74,18 +76,28 @@ func calls(l policy.List[policy.SyscallRule], deny bool) []candidate[[]string] {
 	return out
 }
 
-// capabilities compiles those that an entry may not use.
+// capabilities compiles those that an entry may not use. One by its name wins over ALL, which means those to come too.
 func (c *compiler) capabilities(p *policy.Process) uint32 {
-	rules := p.BlockedCapabilities.Rules
-	if len(rules) == 0 {
+	var list []candidate[uint64]
+	for _, r := range p.BlockedCapabilities.Rules {
+		mask := event.CapabilityMask([]string{r.Text})
+		if r.Text == "ALL" {
+			mask = math.MaxUint64
+		}
+		list = append(list, candidate[uint64]{
+			rule: Rule(r), decision: offence{TypeCapability, event.SeverityHigh}.deny(),
+			specificity: [4]int{-bits.OnesCount64(mask)}, what: mask,
+		})
+	}
+	if list == nil {
 		return NoTable
 	}
+	settle(c, list, &ends{})
 	var out [64]uint32
-	for _, r := range rules {
-		mask := event.CapabilityMask([]string{r.Text})
+	for _, r := range list {
 		for n := range out {
-			if mask>>n&1 != 0 && out[n] == NoDecision {
-				out[n] = c.denial(offence{TypeCapability, event.SeverityHigh}, Rule{r.Text, r.Pos}, 0)
+			if r.what>>n&1 != 0 && out[n] == NoDecision {
+				out[n] = r.number
 			}
 		}
 	}
