@@ -112,7 +112,8 @@ func (r *reader) unknownKey(e entry, s outline) {
 	}
 	hint := ""
 	homes := outlines()
-	if i := slices.IndexFunc(homes, func(o outline) bool { return o.name != s.name && slices.Contains(o.keys, e.key) }); i >= 0 {
+	short := slices.ContainsFunc(s.keys, func(k string) bool { return strings.HasPrefix(k, e.key+"_") })
+	if i := slices.IndexFunc(homes, func(o outline) bool { return o.name != s.name && slices.Contains(o.keys, e.key) }); i >= 0 && !short {
 		hint = quoted(e.key) + " belongs in " + homes[i].name
 	} else {
 		hint = r.meant(e.key, slices.Concat(s.keys, s.later))

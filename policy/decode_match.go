@@ -13,8 +13,7 @@ import (
 
 func matchSection() section[Match] {
 	return section[Match]{name: "match", lacks: func(m *Match) string {
-		return lacking(m.Exe.Present || m.Name.Present || m.Unit.Present || m.Cgroup.Present || m.Container.Present || m.User.Present || m.SHA256.Present,
-			"exe, name, unit, cgroup, container, user or sha256")
+		return lacking(len(m.conditions()) > 0, "exe, name, unit, cgroup, container, user or sha256")
 	}, keys: []key[Match]{
 		{"exe", oneOrMore((*reader).exeRule, func(m *Match) *List[PathRule] { return &m.Exe })},
 		{"name", oneOrMore((*reader).baseName, func(m *Match) *List[NameRule] { return &m.Name })},
@@ -112,7 +111,7 @@ func (r *reader) globRule(node ast.Node, what string) (GlobRule, scalar, bool) {
 	}
 	g, err := glob.Parse(s.text)
 	if syntax, bad := errors.AsType[*glob.SyntaxError](err); bad {
-		r.problem(s.point(syntax.Offset), `write \ before a character that stands for itself`, "bad pattern %s: %s", quoted(s.text), syntax.Message)
+		r.problem(s.point(syntax.Offset), syntaxFix(s.text, syntax.Offset, "write a name, with patterns as for files"), "bad pattern %s: %s", quoted(s.text), syntax.Message)
 		return GlobRule{}, s, false
 	}
 	return GlobRule{Text: s.text, Pos: s.pos, Glob: g}, s, true
@@ -127,7 +126,7 @@ func (r *reader) user(node ast.Node) (NameRule, bool) {
 	if strings.Trim(s.text, "0123456789") == "" && s.text != "" {
 		id, err := strconv.ParseUint(s.text, 10, 32)
 		if err != nil || id == 1<<32-1 { // -1 is no user
-			r.problem(s.pos, "", "%s is no user id", quoted(s.text))
+			r.problem(s.pos, "user ids are 0 to 4294967294", "%s is no user id", quoted(s.text))
 			return NameRule{}, false
 		}
 		return NameRule{Text: strconv.FormatUint(id, 10), Pos: s.pos}, true

@@ -69,6 +69,10 @@ func (r *reader) syscallRule(node ast.Node) (SyscallRule, bool) {
 		}
 		return SyscallRule{Text: name, Pos: s.pos, Names: names}, names != nil
 	}
+	if group, inverse := strings.CutPrefix(name, "~"); inverse {
+		r.problem(s.pos, "write "+quoted(group)+" under blocked_syscalls", "a list of system calls has no inverse")
+		return SyscallRule{}, false
+	}
 	rule, ok := r.knownName(s, name, "system call", r.words.syscalls(), "man 2 syscalls lists the names")
 	return SyscallRule{Text: rule.Text, Pos: rule.Pos, Names: []string{rule.Text}}, ok
 }

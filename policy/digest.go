@@ -27,9 +27,9 @@ func canonical(v reflect.Value) any {
 	case PathRule:
 		return pathText(rule)
 	case GlobRule:
-		return rule.Glob.String()
+		return globText(rule)
 	case NameRule:
-		return rule.Text
+		return nameText(rule)
 	case SyscallRule:
 		return rule.Text
 	case NetworkRule:

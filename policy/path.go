@@ -61,10 +61,7 @@ func (r *reader) pathRule(s scalar, pattern string, access Access) (PathRule, bo
 	if syntax, bad := errors.AsType[*glob.SyntaxError](err); bad {
 		// A bare name was compiled with a prefix of its own, which the file does not hold.
 		offset := syntax.Offset - max(0, len(pattern)-len(s.text))
-		hint := "write a path, such as /etc/hosts or /srv/**"
-		if syntax.Offset < len(pattern) && strings.IndexByte(`[]{}\`, pattern[syntax.Offset]) >= 0 {
-			hint = `write \ before a character that stands for itself`
-		}
+		hint := syntaxFix(pattern, syntax.Offset, "write a path, such as /etc/hosts or /srv/**")
 		r.problem(s.point(max(0, offset)), hint, "bad pattern %s: %s", quoted(s.text), syntax.Message)
 		return PathRule{}, false
 	}
@@ -73,6 +70,14 @@ func (r *reader) pathRule(s scalar, pattern string, access Access) (PathRule, bo
 		return PathRule{}, false
 	}
 	return PathRule{Text: s.text, Pos: s.pos, Glob: g, Access: access}, true
+}
+
+// syntaxFix returns the hint for a pattern that is wrong at an offset; otherwise is for what is no matter of escaping.
+func syntaxFix(pattern string, offset int, otherwise string) string {
+	if offset < len(pattern) && strings.IndexByte(`[]{}\`, pattern[offset]) >= 0 {
+		return `write \ before a character that stands for itself`
+	}
+	return otherwise
 }
 
 // neverMatches returns what to write instead of a pattern that no clean absolute path matches, or "".

@@ -123,7 +123,7 @@ func closest(name string, candidates []string) string {
 	}
 	best, limit := "", max(2, len(name)/3)+1
 	for _, candidate := range candidates {
-		if d := distance(strings.ToLower(name), candidate); d < limit && d < len(candidate) {
+		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d < limit && d < len(candidate) {
 			best, limit = candidate, d
 		}
 	}

@@ -4,18 +4,25 @@ import "strings"
 
 // warnPolicy says what the operator should know of a policy that loads.
 func (b *book) warnPolicy(p *Policy) {
-	for i := range p.Processes {
-		b.warnChanged(&p.Processes[i])
-	}
-	b.warnUncovered(p)
+	effort := maxComparisons
 	for q := range p.subjects() {
 		b.warnHostNames(q)
+		b.warnRules(q, &effort)
+		if q != p.Default {
+			b.warnChanged(q)
+		}
 	}
+	b.warnUncovered(p)
+	b.warnMatches(p)
+	b.warnHost(&p.Host)
 }
 
 // warnChanged says what means something else than to the per-process guards whose files this package reads: there an absent or empty allowed_network denied all of the network, an empty
 // allowed_files allowed every file, and a * at the end of a pattern matched everything that starts like it.
 func (b *book) warnChanged(p *Process) {
+	if p.Match.given() { // which no such file has
+		return
+	}
 	if !p.AllowedNetwork.Present {
 		b.warn(WarningChanged, p.Pos, "allowed_network: [] allows none", "no allowed_network: the network is left alone, where it used to be denied")
 	}
@@ -61,4 +68,51 @@ func (p *Process) restricts() bool {
 	rest := *p
 	rest.Name, rest.Pos, rest.Description, rest.Mode, rest.Match, rest.Inherit = "", Position{}, "", "", Match{}, false
 	return speaks(rest)
+}
+
+// warnHost says which rules of host nothing acts on, which stand twice, and which others take back.
+func (b *book) warnHost(h *Host) {
+	if len(h.Devices.Rules) > 0 {
+		b.warn(WarningNotActedOn, h.Devices.Pos, "", "devices is recorded only: this version sees no ioctl")
+	}
+	b.warnShadowedNames(h.ModulesAllowed)
+	b.warnShadowedNames(h.ModulesBlocked)
+	b.warnShadowedNames(h.BlockedPrctl)
+	blocked := map[string]NameRule{}
+	for _, rule := range h.ModulesBlocked.Rules {
+		blocked[rule.Text] = rule
+	}
+	for _, rule := range h.ModulesAllowed.Rules {
+		if by, is := blocked[rule.Text]; is {
+			b.warnTaken(rule.Text, rule.Pos, by.Text, by.Pos)
+		}
+	}
+	b.warnRepeated(len(h.Exec.Rules), func(i int) PathRule { return h.Exec.Rules[i].Path })
+	b.warnRepeated(len(h.Files.Rules), func(i int) PathRule { return h.Files.Rules[i].Path })
+	b.warnRepeated(len(h.Devices.Rules), func(i int) PathRule { return h.Devices.Rules[i].Path })
+}
+
+// warnRepeated warns of entries about a path whose every access entries before speak of: the first one wins.
+func (b *book) warnRepeated(n int, path func(int) PathRule) {
+	type use struct {
+		pattern string
+		access  Access
+	}
+	first := map[use]PathRule{}
+	for i := range n {
+		rule := path(i)
+		var other PathRule
+		fresh := false
+		for access := AccessRead; access <= AccessExecute; access <<= 1 {
+			key := use{rule.Glob.String(), rule.Access & access}
+			if by, again := first[key]; again {
+				other = by
+			} else if key.access != 0 {
+				first[key], fresh = rule, true
+			}
+		}
+		if !fresh {
+			b.warnCovered(rule.Text, rule.Pos, other.Text, other.Pos)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 )
@@ -23,7 +24,7 @@ func (b *book) checkWhole(p *Policy) {
 		for _, l := range []List[NameRule]{q.Protect.Signals, q.Protect.Ptrace} {
 			for _, rule := range l.Rules {
 				if _, ok := slices.BinarySearch(known, rule.Text); !ok {
-					b.problem(rule.Pos, b.meant(rule.Text, names), "the policy has no process entry %s", quoted(rule.Text))
+					b.problem(rule.Pos, cmp.Or(b.meant(rule.Text, names), "protect names entries of the policy: add one for it"), "the policy has no process entry %s", quoted(rule.Text))
 				}
 			}
 		}
