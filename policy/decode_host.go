@@ -29,14 +29,16 @@ func hostItself(h *Host) *Host { return h }
 
 // allowExe reads a map whose one key lists the executables that may do it.
 func allowExe(at func(*Host) *List[PathRule]) func(*reader, entry, *Host) {
-	return func(r *reader, e entry, h *Host) {
-		decode(r, e.value, section[Host]{
-			name: "host." + e.key,
-			keys: []key[Host]{{"allow_exe", listOf((*reader).exeRule, at)}},
-			lacks: func(h *Host) string {
-				return lacking(at(h).Present, "allow_exe: who may; [] is nobody")
-			},
-		}, h)
+	return func(r *reader, e entry, h *Host) { decode(r, e.value, allowExeSection(e.key, at), h) }
+}
+
+func allowExeSection(what string, at func(*Host) *List[PathRule]) section[Host] {
+	return section[Host]{
+		name: "host." + what,
+		keys: []key[Host]{{"allow_exe", listOf((*reader).exeRule, at)}},
+		lacks: func(h *Host) string {
+			return lacking(at(h).Present, "allow_exe: who may; [] is nobody")
+		},
 	}
 }
 
@@ -84,9 +86,8 @@ func lacking(present bool, what string) string {
 	return what
 }
 
-func (r *reader) startRule(node ast.Node) (StartRule, bool) {
-	var rule StartRule
-	ok := decode(r, node, section[StartRule]{
+func startSection() section[StartRule] {
+	return section[StartRule]{
 		name: "an entry of host.exec",
 		keys: []key[StartRule]{
 			{"path", pathOf(func(s *StartRule) *PathRule { return &s.Path })},
@@ -95,14 +96,18 @@ func (r *reader) startRule(node ast.Node) (StartRule, bool) {
 		lacks: func(s *StartRule) string {
 			return lacking(s.Path.Glob != nil && s.Parents.Present, "path and parents: which programs may start it; [] is none")
 		},
-	}, &rule)
+	}
+}
+
+func (r *reader) startRule(node ast.Node) (StartRule, bool) {
+	var rule StartRule
+	ok := decode(r, node, startSection(), &rule)
 	rule.Path.Access = AccessExecute
 	return rule, ok
 }
 
-func (r *reader) guardedFile(node ast.Node) (GuardedFile, bool) {
-	var file GuardedFile
-	ok := decode(r, node, section[GuardedFile]{
+func fileSection() section[GuardedFile] {
+	return section[GuardedFile]{
 		name: "an entry of host.files",
 		keys: []key[GuardedFile]{
 			{"path", pathOf(func(f *GuardedFile) *PathRule { return &f.Path })},
@@ -112,7 +117,12 @@ func (r *reader) guardedFile(node ast.Node) (GuardedFile, bool) {
 		lacks: func(f *GuardedFile) string {
 			return lacking(f.Path.Glob != nil && (f.Readers.Present || f.Writers.Present), "path, and readers or writers: which programs may; [] is none")
 		},
-	}, &file)
+	}
+}
+
+func (r *reader) guardedFile(node ast.Node) (GuardedFile, bool) {
+	var file GuardedFile
+	ok := decode(r, node, fileSection(), &file)
 	file.Path.Access = 0
 	if file.Readers.Present {
 		file.Path.Access |= AccessRead
@@ -123,9 +133,8 @@ func (r *reader) guardedFile(node ast.Node) (GuardedFile, bool) {
 	return file, ok
 }
 
-func (r *reader) guardedDevice(node ast.Node) (GuardedDevice, bool) {
-	var device GuardedDevice
-	ok := decode(r, node, section[GuardedDevice]{
+func deviceSection() section[GuardedDevice] {
+	return section[GuardedDevice]{
 		name: "an entry of host.devices",
 		keys: []key[GuardedDevice]{
 			{"path", pathOf(func(d *GuardedDevice) *PathRule { return &d.Path })},
@@ -134,7 +143,12 @@ func (r *reader) guardedDevice(node ast.Node) (GuardedDevice, bool) {
 		lacks: func(d *GuardedDevice) string {
 			return lacking(d.Path.Glob != nil && d.AllowExe.Present, "path and allow_exe: which programs may use ioctl on it; [] is none")
 		},
-	}, &device)
+	}
+}
+
+func (r *reader) guardedDevice(node ast.Node) (GuardedDevice, bool) {
+	var device GuardedDevice
+	ok := decode(r, node, deviceSection(), &device)
 	return device, ok
 }
 
