@@ -35,7 +35,7 @@ type answer struct {
 
 func ask(t testing.TB, img *compile.Image, actor, access, object string) answer {
 	t.Helper()
-	task, a := parseActor(t, img, actor), parseAccess(t, img, access, object)
+	task, a := parseTask(t, img, actor), parseAccess(t, img, access, object)
 	d := verdict.Decide(img, task, &a)
 	return answer{d.Denied, d.Position(img), d.Type(img), d.Severity(img), verdict.Detail(img, task, &a, d)}
 }
