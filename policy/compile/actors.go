@@ -28,6 +28,9 @@ func (c *compiler) actors() error {
 	if err != nil {
 		return err
 	}
+	if n := len(c.granted); n > MaxGrants {
+		return &BoundError{What: "lists of executables", Need: n - 1, Max: MaxGrants - 1}
+	}
 	var patterns []automaton.Pattern
 	for i, claim := range claims {
 		c.image.Claims = append(c.image.Claims, claim.Claim)

@@ -1,7 +1,10 @@
 package compile_test
 
 import (
+	"os"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stockade-security/stockade/policy"
 	"github.com/stockade-security/stockade/policy/automaton"
@@ -26,9 +29,26 @@ func compiled(t testing.TB, p *policy.Policy) *compile.Image {
 	return img
 }
 
-// automata returns those of a table.
-func automata(img *compile.Image, r compile.Range) []automaton.Automaton {
-	return img.Automata[r.First:][:r.Count]
+// everyKey is a policy with all keys that an image depends on.
+func everyKey(t testing.TB) *policy.Policy {
+	t.Helper()
+	text, err := os.ReadFile("testdata/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parse(t, string(text))
+}
+
+// subject returns the process entry of that name.
+func subject(t testing.TB, img *compile.Image, name string) *compile.Subject {
+	t.Helper()
+	for i := range img.Subjects {
+		if img.Subjects[i].Name == name {
+			return &img.Subjects[i]
+		}
+	}
+	t.Fatalf("no subject %s", name)
+	return nil
 }
 
 // look returns the number that a table yields.
@@ -36,10 +56,25 @@ func look(img *compile.Image, table compile.Table, text string) uint32 {
 	if len(text) > compile.MaxPath {
 		return table.Long
 	}
-	if n := automaton.MatchAll(automata(img, table.Automata), text); n != automaton.None {
+	automata := img.Automata[table.Automata.First:][:table.Automata.Count]
+	if n := automaton.MatchAll(automata, text); n != automaton.None {
 		return n
 	}
 	return table.Miss
+}
+
+// said is a decision for people: "allowed" or a severity, and the text of the rule.
+func said(img *compile.Image, n uint32) string {
+	d := img.Decisions[n]
+	switch {
+	case n == compile.NoDecision:
+		return ""
+	case d.Unlisted:
+		return string(d.Severity) + " not in " + img.Rules[d.Rule].Text
+	case d.Deny:
+		return string(d.Severity) + " by " + img.Rules[d.Rule].Text
+	}
+	return "allowed by " + img.Rules[d.Rule].Text
 }
 
 func TestEntriesShareWhatIsAlike(t *testing.T) {
@@ -66,34 +101,38 @@ func TestEntriesKeepApart(t *testing.T) {
 	}
 }
 
-func TestPaths(t *testing.T) {
-	img := compiled(t, parse(t, `processes:
-  p:
-    blocked_files: ["/etc/**", "/etc/ssh/*_key", "/etc/ssh/*", "/data/x w", "/opt/x x"]
-    allowed_files: ["/data/** r", "/data/*/log w"]
-    allowed_exec: ["/bin/true", "git"]
-`))
-	s := img.Subjects[1]
-	for _, tt := range []struct {
-		class compile.Class
-		path  string
-		deny  bool
-		rule  string
-	}{
-		{compile.ClassRead, "/etc/passwd", true, "/etc/**"},
-		{compile.ClassRead, "/etc/ssh/a_key", true, "/etc/ssh/*_key"},
-		{compile.ClassRead, "/etc/ssh/moduli", true, "/etc/ssh/*"},
-		{compile.ClassRead, "/data/x", false, "/data/** r"},
-		{compile.ClassWrite, "/data/x", true, "/data/x w"},
-		{compile.ClassWrite, "/data/a/log", false, "/data/*/log w"},
-		{compile.ClassMap, "/data/a/log", true, "allowed_files"},
-		{compile.ClassExec, "/opt/x", true, "/opt/x x"},
-		{compile.ClassExec, "/data/x", true, "allowed_exec"},
-		{compile.ClassExec, "/x/git", false, "git"},
-	} {
-		d := img.Decisions[look(img, s.Paths[tt.class], tt.path)]
-		if rule := img.Rules[d.Rule]; d.Deny != tt.deny || rule.Text != tt.rule {
-			t.Errorf("%d %s: denied %v by %s", tt.class, tt.path, d.Deny, rule.Text)
+func TestWithoutKeys(t *testing.T) {
+	img := compiled(t, parse(t, "processes: {p: {}}"))
+	for i, name := range []string{"default", "p"} {
+		want := compile.Subject{
+			Name: name, Mode: policy.ModeAudit, OnLimit: policy.LimitRecord,
+			Peers: compile.NoTable, Listen: compile.NoTable, Syscalls: compile.NoTable, Capabilities: compile.NoTable,
 		}
+		if img.Subjects[i] != want {
+			t.Errorf("%+v", img.Subjects[i])
+		}
+	}
+	if diff := cmp.Diff(compile.Host{Metadata: compile.NoTable}, img.Host); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(compile.Firewall{Egress: compile.NoTable}, img.Firewall); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWholeImage(t *testing.T) {
+	p := everyKey(t)
+	img := compiled(t, p)
+	if img.Digest != p.Digest() || img.Mode != policy.ModeAlert {
+		t.Errorf("digest %s, mode %s", img.Digest, img.Mode)
+	}
+	if s := subject(t, img, "nginx"); s.Mode != policy.ModeEnforce || !s.Inherit || s.OnLimit != policy.LimitKill {
+		t.Errorf("%+v", s)
+	}
+	if s := img.Subjects[compile.DefaultSubject]; s.Name != "default" || s.Mode != policy.ModeAlert || said(img, s.NoSudo) != "HIGH by no_sudo" {
+		t.Errorf("%+v", s)
+	}
+	if s := img.Settings; len(s.Resolvers) != 2 || s.Lease.PerName != 256 || len(s.Sinks) != 2 || s.Anomaly.BruteForce.Threshold != 10 || len(s.Alerts.OnCritical.Rules) != 2 {
+		t.Errorf("%+v", s)
 	}
 }
