@@ -40,25 +40,27 @@ func (p Pattern) positions() []glob.Position {
 type Limits struct {
 	Automata int // 8
 	Bytes    int // of all cells; 8 MiB
-	States   int // of one automaton before it is minimised; 250,000
 }
 
-func (l Limits) orDefault() Limits {
-	return Limits{cmp.Or(l.Automata, 8), cmp.Or(l.Bytes, 8<<20), cmp.Or(l.States, 250_000)}
-}
+func (l Limits) orDefault() Limits { return Limits{cmp.Or(l.Automata, 8), cmp.Or(l.Bytes, 8<<20)} }
 
 // CostError says that patterns multiply each other beyond the limits.
 type CostError struct {
 	// Patterns are those that cost most, at most five, the worst first.
 	Patterns []string
-	// States and Bytes are what was reached when it was given up, Automata how many it was split into.
-	States, Bytes, Automata int
-	Limits                  Limits
+	// States is how many one of the automata had when it was given up, and MaxStates how many it might have; or Bytes is
+	// what all automata came to.
+	States, MaxStates int
+	Bytes             int
+	Limits            Limits
 }
 
 func (e *CostError) Error() string {
-	return fmt.Sprintf("the patterns multiply each other: %d states and %d bytes in %d automata, at most %d, %d and %d; most of it comes from %s",
-		e.States, e.Bytes, e.Automata, e.Limits.States, e.Limits.Bytes, e.Limits.Automata, strings.Join(e.Patterns, ", "))
+	cost := fmt.Sprintf("%d bytes, at most %d", e.Bytes, e.Limits.Bytes)
+	if e.Bytes == 0 {
+		cost = fmt.Sprintf("over %d states in one of %d automata", e.MaxStates, e.Limits.Automata)
+	}
+	return fmt.Sprintf("the patterns multiply each other: %s; most of it comes from %s", cost, strings.Join(e.Patterns, ", "))
 }
 
 // Build makes automata whose smallest value for a text is that of the patterns that match it (see MatchAll). The same patterns
@@ -119,9 +121,26 @@ func (b *builder) build(patterns []Pattern) ([]Automaton, error) {
 		size += len(automata[i].Cells) * cellSize
 	}
 	if size > b.limits.Bytes {
-		return nil, &CostError{Bytes: size, Automata: len(parts), Limits: b.limits}
+		return nil, &CostError{Patterns: largest(patterns), Bytes: size, Limits: b.limits}
 	}
 	return automata, nil
 }
 
 const cellSize = 8
+
+// largest returns the patterns with the most loops, then the longest, at most five.
+func largest(patterns []Pattern) []string {
+	n := merge(patterns, false)
+	order := make([]int, len(patterns))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(len(n.loops[b]), len(n.loops[a])), cmp.Compare(len(patterns[b].String()), len(patterns[a].String())))
+	})
+	var out []string
+	for _, i := range order[:min(5, len(order))] {
+		out = append(out, patterns[i].String())
+	}
+	return out
+}

@@ -61,7 +61,7 @@ func (d *dfa) mergeClasses() *dfa {
 		}
 		merged[class] = uint8(i)
 	}
-	out := &dfa{classes: len(kept), values: d.values, rows: make([]uint32, 0, len(kept)*len(d.values))}
+	out := &dfa{classes: len(kept), values: d.values, reverse: d.reverse, rows: make([]uint32, 0, len(kept)*len(d.values))}
 	for c, class := range d.classOf {
 		out.classOf[c] = merged[class]
 	}
@@ -188,7 +188,7 @@ func (c *comb) use(cell uint32) {
 }
 
 func (c *comb) automaton(final uint32) Automaton {
-	a := Automaton{Start: c.place[0], Final: final}
+	a := Automaton{Start: c.place[0], Final: final, Reverse: c.reverse}
 	for i, class := range c.classOf {
 		a.Classes[i] = uint8(c.numbers[class])
 	}

@@ -15,12 +15,12 @@ func (d *dfa) minimise() *dfa {
 		p.queue = p.queue[:len(p.queue)-1]
 		p.split(b)
 	}
-	return d.quotient(p.of)
+	return d.quotient(p.of, len(p.blocks))
 }
 
 // partition of the states into blocks.
 type partition struct {
-	*dfa
+	dfa    *dfa
 	of     []uint32 // by state: its block
 	blocks []block
 	// states holds each block's states in a row, and place holds by state where it is in there.
@@ -30,6 +30,11 @@ type partition struct {
 	from  []uint32
 	// queue holds the blocks with states to look at.
 	queue []uint32
+
+	// Scratch: some states, a row by blocks, and groups by the hash of theirs.
+	scratch []uint32
+	row     []uint32
+	byHash  map[uint64][]int
 }
 
 // block is states[begin:end]. The rows of the first marked ones may differ from those of the rest, which are alike.
@@ -37,17 +42,19 @@ type block struct{ begin, end, marked uint32 }
 
 func newPartition(d *dfa) *partition {
 	n := len(d.values)
-	p := &partition{dfa: d, of: make([]uint32, n), states: make([]uint32, n), place: make([]uint32, n)}
-	p.invert()
-	for s := range p.states {
-		p.states[s] = uint32(s)
+	p := &partition{
+		dfa: d, of: make([]uint32, n), states: make([]uint32, n), place: make([]uint32, n),
+		row: make([]uint32, d.classes), byHash: map[uint64][]int{},
 	}
-	slices.SortStableFunc(p.states, func(a, b uint32) int {
-		if d.values[a] < d.values[b] {
-			return -1
-		}
-		return int(min(1, d.values[a]-d.values[b]))
-	})
+	p.invert()
+	byValue := make([]uint64, n)
+	for s, value := range d.values {
+		byValue[s] = uint64(value)<<32 | uint64(s)
+	}
+	slices.Sort(byValue)
+	for i, key := range byValue {
+		p.states[i] = uint32(key)
+	}
 	for i, s := range p.states {
 		p.place[s] = uint32(i)
 		if i == 0 || d.values[s] != d.values[p.states[i-1]] {
@@ -56,22 +63,19 @@ func newPartition(d *dfa) *partition {
 		}
 		b := uint32(len(p.blocks) - 1)
 		p.of[s] = b
-		p.blocks[b].end++
 		p.blocks[b].marked++
-	}
-	for i := range p.blocks {
-		p.blocks[i].end = p.blocks[i].begin + p.blocks[i].marked
+		p.blocks[b].end = uint32(i + 1)
 	}
 	return p
 }
 
 // invert computes the predecessors.
 func (p *partition) invert() {
-	n := len(p.values)
+	n := len(p.dfa.values)
 	each := func(visit func(from, to uint32)) {
 		last := make([]uint32, n) // by target: one more than the last state that went there
 		for s := range uint32(n) {
-			for _, to := range p.row(s) {
+			for _, to := range p.dfa.row(s) {
 				if last[to] != s+1 {
 					last[to] = s + 1
 					visit(s, to)
@@ -95,8 +99,12 @@ func (p *partition) invert() {
 // split parts the marked states of a block by their rows.
 func (p *partition) split(number uint32) {
 	b := &p.blocks[number]
-	marked := slices.Clone(p.states[b.begin : b.begin+b.marked])
-	groups := p.group(marked, b)
+	if b.end-b.begin == 1 {
+		b.marked = 0
+		return
+	}
+	p.scratch = append(p.scratch[:0], p.states[b.begin:b.begin+b.marked]...)
+	groups := p.group(p.scratch, b)
 	clean := block{begin: b.begin + b.marked, end: b.end}
 	b.marked = 0
 	if len(groups) == 1 {
@@ -119,58 +127,57 @@ func (p *partition) split(number uint32) {
 		}
 	}
 	*b = parts[largest]
-	var moved []uint32
+	p.scratch = p.scratch[:0]
 	for i, part := range parts {
 		if i == largest || part.begin == part.end {
 			continue
 		}
 		for _, s := range p.states[part.begin:part.end] {
 			p.of[s] = uint32(len(p.blocks))
-			moved = append(moved, s)
+			p.scratch = append(p.scratch, s)
 		}
 		p.blocks = append(p.blocks, part)
 	}
-	for _, s := range moved {
+	for _, s := range p.scratch {
 		p.markBefore(s)
 	}
 }
 
 // group parts states by the blocks that they go to; the first group is of those like the block's clean states.
 func (p *partition) group(states []uint32, b *block) [][]uint32 {
-	groups := [][]uint32{nil}
-	examples := []uint32{None}
-	byHash := map[uint64][]int{}
-	row := make([]uint32, p.classes)
-	targets := func(s uint32) {
-		for class, to := range p.row(s) {
-			row[class] = p.of[to]
-		}
-	}
+	groups, examples := [][]uint32{nil}, []uint32{None}
+	clear(p.byHash)
 	if clean := b.begin + b.marked; clean < b.end {
 		examples[0] = p.states[clean]
-		targets(examples[0])
-		byHash[hash(row)] = []int{0}
+		p.byHash[p.targets(examples[0])] = []int{0}
 	}
 	for _, s := range states {
-		targets(s)
-		h := hash(row)
-		g := slices.IndexFunc(byHash[h], func(g int) bool { return p.alike(row, examples[g]) })
-		if g >= 0 {
-			g = byHash[h][g]
+		h := p.targets(s)
+		same := p.byHash[h]
+		g := len(groups)
+		if i := slices.IndexFunc(same, func(g int) bool { return p.goesAs(examples[g]) }); i >= 0 {
+			g = same[i]
 		} else {
-			g = len(groups)
-			groups = append(groups, nil)
-			examples = append(examples, s)
-			byHash[h] = append(byHash[h], g)
+			groups, examples = append(groups, nil), append(examples, s)
+			p.byHash[h] = append(same, g)
 		}
 		groups[g] = append(groups[g], s)
 	}
 	return groups
 }
 
-func (p *partition) alike(row []uint32, s uint32) bool {
-	for class, to := range p.row(s) {
-		if row[class] != p.of[to] {
+// targets puts the blocks that a state goes to into row, and returns their hash.
+func (p *partition) targets(s uint32) uint64 {
+	for class, to := range p.dfa.row(s) {
+		p.row[class] = p.of[to]
+	}
+	return hash(p.row)
+}
+
+// goesAs reports whether a state goes to the blocks in row.
+func (p *partition) goesAs(s uint32) bool {
+	for class, to := range p.dfa.row(s) {
+		if p.row[class] != p.of[to] {
 			return false
 		}
 	}
@@ -203,38 +210,37 @@ func (p *partition) markBefore(state uint32) {
 }
 
 // quotient makes an automaton of the blocks.
-func (d *dfa) quotient(block []uint32) *dfa {
-	out := &dfa{classOf: d.classOf, classes: d.classes}
-	number := map[uint32]uint32{} // by block
-	var examples []uint32
-	enter := func(s uint32) { // depth first, without recursion
-		type frame struct {
-			state uint32
-			class int
-		}
-		number[block[s]] = 0
+func (d *dfa) quotient(block []uint32, blocks int) *dfa {
+	number := make([]uint32, blocks) // by block: one more than its state
+	examples := make([]uint32, 0, blocks)
+	type visit struct {
+		state uint32
+		class int // the next to follow
+	}
+	var stack []visit
+	enter := func(s uint32) {
 		examples = append(examples, s)
-		stack := []frame{{s, 0}}
-		for len(stack) > 0 {
-			top := &stack[len(stack)-1]
-			if top.class == d.classes {
-				stack = stack[:len(stack)-1]
-				continue
-			}
-			to := d.row(top.state)[top.class]
-			top.class++
-			if _, known := number[block[to]]; !known {
-				number[block[to]] = uint32(len(examples))
-				examples = append(examples, to)
-				stack = append(stack, frame{to, 0})
-			}
-		}
+		number[block[s]] = uint32(len(examples))
+		stack = append(stack, visit{state: s})
 	}
 	enter(0)
+	for len(stack) > 0 {
+		top := &stack[len(stack)-1]
+		if top.class == d.classes {
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		to := d.row(top.state)[top.class]
+		top.class++
+		if number[block[to]] == 0 {
+			enter(to)
+		}
+	}
+	out := &dfa{classOf: d.classOf, classes: d.classes, values: make([]uint32, 0, blocks), rows: make([]uint32, 0, blocks*d.classes)}
 	for _, s := range examples {
 		out.values = append(out.values, d.values[s])
 		for _, to := range d.row(s) {
-			out.rows = append(out.rows, number[block[to]])
+			out.rows = append(out.rows, number[block[to]]-1)
 		}
 	}
 	return out

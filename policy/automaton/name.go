@@ -21,16 +21,31 @@ func (a *Automaton) MatchName(name string) uint32 {
 	name = strings.TrimSuffix(name, ".")
 	s := a.step(a.Start, separator)
 	for i := range len(name) {
-		c := name[i]
-		switch {
-		case c == '.':
-			c = separator
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
+		at := i
+		if a.Reverse {
+			at = len(name) - 1 - i
 		}
-		s = a.step(s, c)
+		s = a.step(s, symbol(name[at]))
 	}
 	return a.Cells[a.step(s, separator)].Check
+}
+
+func symbol(c byte) byte {
+	switch {
+	case c == '.':
+		return separator
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	default:
+		return c
+	}
+}
+
+func (a *Automaton) step(s uint32, c byte) uint32 {
+	if next := s + uint32(a.Classes[c]); a.Cells[next].Check == s {
+		return a.Cells[next].Next
+	}
+	return a.Cells[s].Next
 }
 
 // namePositions returns what a pattern of names consists of. Labels are never empty, so one or more labels are any

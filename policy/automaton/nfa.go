@@ -22,9 +22,10 @@ type nfa struct {
 	values [][]uint32
 	// owners counts by node the patterns that have it. loops holds by pattern its loops, one at its end apart: those are
 	// what multiplies patterns.
-	owners []uint32
-	loops  [][]uint32
-	follow [][]uint32 // by node, itself included where it loops
+	owners  []uint32
+	loops   [][]uint32
+	reverse bool
+	follow  [][]uint32 // by node, itself included where it loops
 }
 
 type nodeKey struct {
@@ -40,12 +41,18 @@ type merger struct {
 	nodeIndex  map[nodeKey]uint32
 }
 
-func merge(patterns []Pattern) *nfa {
+// merge makes an nfa of patterns, or of what they are when read backwards.
+func merge(patterns []Pattern, reverse bool) *nfa {
 	m := merger{setIndex: map[byteSet]uint32{}, afterIndex: map[string]uint32{}, nodeIndex: map[nodeKey]uint32{}}
 	m.sets = []byteSet{{}}
+	m.reverse = reverse
 	m.add(nodeKey{}, nil)
 	for i := range patterns {
-		m.pattern(patterns[i].positions(), patterns[i].Value)
+		positions := patterns[i].positions()
+		if reverse {
+			positions = reversed(positions)
+		}
+		m.pattern(positions, patterns[i].Value)
 	}
 	m.connect()
 	return &m.nfa
@@ -121,6 +128,29 @@ func (m *merger) connect() {
 			m.follow[n] = append(m.follow[n], uint32(n))
 		}
 	}
+}
+
+// reversed returns the positions of the same pattern read backwards.
+func reversed(positions []glob.Position) []glob.Position {
+	end := len(positions)
+	out := make([]glob.Position, end)
+	out[0].Last = positions[0].Last
+	// Going down, each position's predecessors come in ascending order.
+	for i := end - 1; i > 0; i-- {
+		p, back := &positions[i], &out[end-i]
+		back.Accept, back.Loop = p.Accept, p.Loop
+		if p.Last {
+			back.After = slices.Insert(back.After, 0, 0)
+		}
+		for _, before := range p.After {
+			if before == 0 {
+				back.Last = true
+			} else {
+				out[end-before].After = append(out[end-before].After, end-i)
+			}
+		}
+	}
+	return out
 }
 
 // insert adds v to a sorted set.

@@ -11,6 +11,7 @@ type dfa struct {
 	classes int
 	rows    []uint32 // by state and class: the next state
 	values  []uint32 // by state
+	reverse bool     // reads texts backwards
 }
 
 func (d *dfa) row(s uint32) []uint32 {
@@ -65,6 +66,7 @@ func determinise(n *nfa, sets *setTable, limit budget) (s *subsets, ok bool) {
 	s.bytes = classify(n.sets, &s.dfa)
 	s.future = foresee(n, sets != nil)
 	s.defaults = make([]uint32, s.bytes.wideCount)
+	s.dfa.rows = make([]uint32, 0, (len(n.accept)+len(n.accept)/2)*s.dfa.classes)
 	s.next = append(s.next, 0)
 	s.intern()
 	for state := uint32(0); int(state) < len(s.dfa.values); state++ {

@@ -45,14 +45,14 @@ func (m maker) file() string { return m.directory() + "/" + m.name() }
 
 // star returns a path with one * in it.
 func (m maker) star() string {
-	switch m.IntN(4) {
-	case 0:
+	switch k := m.IntN(20); {
+	case k < 8:
 		return m.directory() + "/*" + pick(m, extensions)
-	case 1:
+	case k < 13:
 		return m.directory() + "/" + pick(m, words) + "-*"
-	case 2:
+	case k < 19:
 		return m.directory() + "/*/" + m.name()
-	default:
+	default: // the same file of every application
 		return m.root() + "/*/" + pick(m, words) + "/" + m.name()
 	}
 }
