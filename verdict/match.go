@@ -31,10 +31,7 @@ func isClean(name string) bool {
 
 // match returns the value of text in a table.
 func match(img *compile.Image, t *compile.Table, text string) uint32 {
-	best := automaton.None
-	for i := range t.Automata.Count {
-		best = min(best, img.Automata[t.Automata.First+i].Match(text))
-	}
+	best := automaton.MatchAll(img.Automata[t.Automata.First:][:t.Automata.Count], text)
 	if best == automaton.None {
 		return t.Miss
 	}

@@ -154,6 +154,7 @@ func (c *codec) prefix(p *netip.Prefix) {
 func (c *codec) automaton(a *automaton.Automaton) {
 	n := len(a.Cells)
 	c.numbers(&a.Start, &a.Final)
+	c.flag(&a.Reverse)
 	number(c, &n, 4)
 	if !c.reading {
 		c.data = append(c.data, a.Classes[:]...)
