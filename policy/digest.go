@@ -66,12 +66,7 @@ func canonicalStruct(v reflect.Value) any {
 	return out
 }
 
-func pathText(r PathRule) string {
-	if r.Glob == nil {
-		return ""
-	}
-	return r.Glob.String() + " " + r.Access.String()
-}
+func pathText(r PathRule) string { return r.Glob.String() + " " + r.Access.String() }
 
 func networkText(r NetworkRule) string {
 	peer := r.Host
