@@ -72,6 +72,7 @@ var libraries = []library{
 	{"golang.org/x/net", []string{"policy"}, false, "policy asks it who shares a suffix, and for ASCII forms of names; the network is spoken to by the standard library"},
 	{"golang.org/x/sys", []string{"internal/...", "cmd/...", "guard", "test/..."}, false, "event, policy and verdict are pure"},
 	{"github.com/google/go-cmp", []string{"..."}, true, "it may panic, and is for tests"},
+	{"github.com/santhosh-tekuri/jsonschema/v6", []string{"policy"}, true, "the policy's reader checks policies; the schema is for editors, and held to the reader by tests"},
 	{"github.com/rogpeppe/go-internal", []string{"..."}, true, "testscript is for tests"},
 }
 
