@@ -1,7 +1,8 @@
 //go:build ignore
 
 // Gen_groups writes groups.go from what the systemd of this machine says of its groups. Its argument is the date of that
-// release.
+// release. It is run by hand, as "go run gen_groups.go 2024-12-10", when the groups of a newer systemd are wanted: what they
+// hold is a choice to make once, and must not depend on the machine that generates the rest.
 package main
 
 import (

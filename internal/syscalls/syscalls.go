@@ -10,7 +10,6 @@ import (
 )
 
 //go:generate go run gen.go
-//go:generate go run gen_groups.go 2024-12-10
 
 // AMD64 names an x86-64 call as the kernel's table does; it is empty for a number that the table lacks.
 func AMD64(number int) string { return name(amd64[:], number) }
