@@ -55,7 +55,7 @@ func TestUnknownNames(t *testing.T) {
 	rule := policy.List[policy.NameRule]{Present: true, Rules: []policy.NameRule{{Text: "nope", Pos: pos}}}
 	for want, change := range map[string]func(*policy.Policy){
 		`compile p.yaml: a: p.yaml:7: protect.signals names "nope", which is no process entry`: func(p *policy.Policy) { p.Processes[0].Protect.Signals = rule },
-		`compile p.yaml: host: p.yaml:7: prctl has no option "nope"`:                            func(p *policy.Policy) { p.Host.BlockedPrctl = rule },
+		`compile p.yaml: host: p.yaml:7: prctl has no option "nope"`:                           func(p *policy.Policy) { p.Host.BlockedPrctl = rule },
 	} {
 		p := parse(t, "processes: {a: {}}")
 		change(p)
