@@ -133,33 +133,31 @@ func (v *validator) decisions() {
 func (v *validator) automata() {
 	v.values = make([]uint32, len(v.img.Automata))
 	for i := range v.img.Automata {
-		values, err := reach(&v.img.Automata[i])
-		if err != nil {
+		a := &v.img.Automata[i]
+		if err := a.Validate(); err != nil {
 			v.fail("automaton %d: %w", i, err)
 			return
 		}
-		v.values[i] = values
+		v.values[i] = values(a)
 	}
 }
 
-// reach walks over the states that a match can come to, and returns one more than the largest of their values.
-func reach(a *automaton.Automaton) (values uint32, err error) {
+// values walks over the states that a match can come to, and returns one more than the largest of their values. The
+// automaton is valid, so no step leads out of its cells.
+func values(a *automaton.Automaton) (count uint32) {
 	width := uint32(slices.Max(a.Classes[:]))
 	seen := make([]bool, len(a.Cells))
 	queue := []uint32{a.Start}
 	for len(queue) > 0 {
 		s := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
-		if uint64(s)+uint64(width) >= uint64(len(a.Cells)) {
-			return 0, fmt.Errorf("state %d of %d cells", s, len(a.Cells))
-		}
 		if seen[s] {
 			continue
 		}
 		seen[s] = true
 		row := a.Cells[s:][:width+1]
 		if value := row[0].Check; value != automaton.None {
-			values = max(values, value+1)
+			count = max(count, value+1)
 		}
 		queue = append(queue, row[0].Next)
 		for _, cell := range row[1:] {
@@ -168,5 +166,5 @@ func reach(a *automaton.Automaton) (values uint32, err error) {
 			}
 		}
 	}
-	return values, nil
+	return count
 }
