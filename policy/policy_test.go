@@ -260,12 +260,20 @@ func TestBuiltin(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	files, err := filepath.Glob("testdata/bad/*.yaml")
-	if err != nil {
-		f.Fatal(err)
+	var files []string
+	for _, pattern := range []string{"testdata/bad/*.yaml", "testdata/*.yaml", "builtin.yaml"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			f.Fatalf("%s: %v", pattern, err)
+		}
+		files = append(files, found...)
 	}
-	for _, file := range append(files, "testdata/seed.yaml", "builtin.yaml") {
-		if text, err := os.ReadFile(file); err == nil && len(text) < 4096 {
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(text) < 8192 {
 			f.Add(text)
 		}
 	}
@@ -273,12 +281,7 @@ func FuzzParse(f *testing.F) {
 		p, err := Parse("p.yaml", text)
 		lines := strings.Count(string(text), "\n") + 1
 		if err == nil {
-			if len(p.Processes) == 0 || len(p.Digest()) != 64 {
-				t.Errorf("a policy with %d processes and digest %q", len(p.Processes), p.Digest())
-			}
-			for _, w := range p.Warnings() {
-				checkProblem(t, w.Problem, lines)
-			}
+			checkParsed(t, p, lines)
 			return
 		}
 		var problems *Problems
@@ -289,6 +292,40 @@ func FuzzParse(f *testing.F) {
 			checkProblem(t, problem, lines)
 		}
 	})
+}
+
+// checkParsed holds a policy to what its readers may rely on.
+func checkParsed(t *testing.T, p *Policy, lines int) {
+	t.Helper()
+	if len(p.Digest()) != 64 {
+		t.Errorf("digest %q", p.Digest())
+	}
+	names := map[string]bool{}
+	for q := range p.subjects() {
+		if names[q.Name] || q.Pos.Line < 1 || q.Pos.Line > lines {
+			t.Errorf("entry %q at %v", q.Name, q.Pos)
+		}
+		names[q.Name] = true
+		if q != p.Default && len(q.Match.conditions()) == 0 {
+			t.Errorf("entry %q has no condition", q.Name)
+		}
+		for _, call := range slices.Concat(q.AllowedSyscalls.Rules, q.BlockedSyscalls.Rules) {
+			if len(call.Names) == 0 {
+				t.Errorf("%s names no system call", call.Text)
+			}
+		}
+		for _, rule := range slices.Concat(q.AllowedNetwork.Rules, q.BlockedNetwork.Rules, q.AllowedListen.Rules) {
+			if rule.unresolved() {
+				t.Errorf("%s names nobody", rule.Text)
+			}
+		}
+	}
+	for _, w := range p.Warnings() {
+		checkProblem(t, w.Problem, lines)
+		if w.Other.Line > lines {
+			t.Errorf("in %d lines: %+v", lines, w)
+		}
+	}
 }
 
 func checkProblem(t *testing.T, p Problem, lines int) {
