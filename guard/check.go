@@ -51,8 +51,11 @@ func (g *Guard) CheckNetwork(process string, pid int, address string) *event.Vio
 	if i := strings.LastIndexByte(address, ':'); i >= 0 {
 		host, portText = address[:i], address[i+1:]
 	}
-	port, _ := strconv.ParseUint(portText, 10, 16)
 	a.Names = []string{host}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		port = 0 // no list holds it
+	}
 	return g.checkName(facts, pid, &a, uint16(port))
 }
 

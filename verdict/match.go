@@ -24,9 +24,33 @@ func clean(name string, truncated bool) (cleaned string, long bool) {
 	return path.Clean(name), false
 }
 
-// isClean is a quick answer, false for some names that are clean: those of hidden files, and relative ones.
+// isClean is a quick answer, false for some names that are clean: those of hidden files, and relative ones. A slash
+// before a slash or a dot is what it looks for, eight bytes at a time: / and . differ in the last bit alone.
 func isClean(name string) bool {
-	return len(name) > 1 && name[0] == '/' && name[len(name)-1] != '/' && !strings.Contains(name, "//") && !strings.Contains(name, "/.")
+	if len(name) < 2 || name[0] != '/' || name[len(name)-1] == '/' {
+		return false
+	}
+	for ; len(name) > 8; name = name[8:] {
+		// A byte of this is zero where the text has such a pair.
+		if pair := (word(name) ^ each*'/') | (word(name[1:])&(each*0xfe) ^ each*'.'); (pair-each)&^pair&(each*0x80) != 0 {
+			return false
+		}
+	}
+	for i := range len(name) - 1 {
+		if name[i] == '/' && name[i+1]|1 == '/' {
+			return false
+		}
+	}
+	return true
+}
+
+// each times a byte is a word of eight such bytes.
+const each = 0x0101010101010101
+
+// word is the first eight bytes of a text that has them.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // match returns the value of text in a table.
