@@ -6,15 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // TestIncludePipe: a file that would never end to be read, or to be opened, is not.
 func TestIncludePipe(t *testing.T) {
 	for name, make := range map[string]func(string) error{
-		"pipe":   func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"pipe":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
 		"device": func(path string) error { return os.Symlink("/dev/zero", path) },
 	} {
 		t.Run(name, func(t *testing.T) {
