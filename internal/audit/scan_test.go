@@ -1,0 +1,298 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/stockade-security/stockade/event"
+)
+
+func scan(t testing.TB, path string) ([]*event.Event, ScanReport) {
+	t.Helper()
+	var got []*event.Event
+	report, err := Scan(path, nil, func(e *event.Event) error { got = append(got, e); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Events != uint64(len(got)) {
+		t.Errorf("%d events, report %+v", len(got), report)
+	}
+	return got, report
+}
+
+// everyDetail has each detail once, each with something in it.
+func everyDetail(t *testing.T) []*event.Event {
+	t.Helper()
+	file := event.File{Path: "/a \"b\" \\ \u202e {[", Flags: []string{"O_CREAT", "}]"}}
+	size, uid := int64(5), uint32(7)
+	file.Size, file.UID = &size, &uid
+	details := []event.Event{
+		{Exec: &event.Exec{File: file, Script: "/x"}},
+		{Fork: &event.Fork{Child: event.Ref{PID: 5}}},
+		{Exit: &event.Exit{Code: -1}},
+		{File: &file},
+		{Flow: &event.Flow{Family: "inet", Destination: "10.0.0.1", DestinationPort: 443}},
+		{Signal: &event.Signal{Number: 9, Name: "SIGKILL"}},
+		{Ptrace: &event.Ptrace{Request: "PTRACE_ATTACH"}},
+		{BPF: &event.BPF{Command: "BPF_PROG_LOAD"}},
+		{Module: &event.Module{Name: "nf_tables"}},
+		{Mount: &event.Mount{Operation: "bind", Flags: []string{"MS_BIND"}}},
+		{Credential: &event.Credential{Operation: "setuid", Gained: []string{"CAP_BPF"}}},
+		{Capability: &event.Capability{Name: "CAP_BPF", Granted: true}},
+		{Namespace: &event.Namespace{Operation: "unshare", Types: []string{"mnt"}}},
+		{Memory: &event.Memory{Operation: "mmap", Bytes: 4096}},
+		{Call: &event.Call{Syscall: "prctl", Operation: "PR_SET_DUMPABLE"}},
+		{OOM: &event.OOM{ResidentBytes: 1 << 30}},
+		{Volume: &event.Volume{ReadBytes: 1, Day: "2024-01-01"}},
+		{Posture: &event.Posture{Subject: "sysctl", Name: "x", Value: "1"}},
+		{Loss: &event.Loss{Cause: "ring_full", Records: 3}},
+		{Guard: &event.Guard{Action: "start"}},
+		{Violations: []event.Violation{{Type: "file", Rule: "p.yaml:7", WouldDeny: true}}, Errno: 13, Count: 4, Until: time.Unix(9, 0).UTC()},
+	}
+	var events []*event.Event
+	for i := range details {
+		e := &details[i]
+		e.Seq, e.ID, e.Kind, e.Evidence, e.Time = uint64(i+1), "id", event.KindFileOpen, event.EvidenceLSM, time.Unix(1_700_000_000, 5).UTC()
+		e.Process = process(i % 3)
+		events = append(events, e)
+	}
+	return events
+}
+
+// TestScanReadsAsReplay compares the three forms of a recording with what was recorded, field by field.
+func TestScanReadsAsReplay(t *testing.T) {
+	want := append(stream(5000, generation+100), everyDetail(t)...)
+	cfg := segmentsConfig(t)
+	s := openSegments(t, cfg)
+	s.AppendBatch(want)
+	closeSegments(t, s)
+
+	dir := t.TempDir()
+	var records, lines []byte
+	for i, e := range want {
+		line, err := appendRecord(nil, &Record{Schema: event.Schema, ID: e.ID, Host: "h", Seq: uint64(i + 1), PolicyDigest: "event", Event: e})
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(append(records, line...), '\n')
+		plain, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(append(lines, plain...), '\n')
+	}
+	half := bytes.IndexByte(records[len(records)/2:], '\n') + len(records)/2 + 1
+	enc, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeAll(t, filepath.Join(dir, "log/audit-20240101T000000Z-000000000001.jsonl.zst"), enc.EncodeAll(records[:half], nil))
+	writeAll(t, filepath.Join(dir, "log/audit.jsonl"), records[half:])
+	writeAll(t, filepath.Join(dir, "events.jsonl"), lines)
+
+	for path, files := range map[string]int{cfg.Dir: 1, filepath.Join(dir, "log"): 2, filepath.Join(dir, "events.jsonl"): 1} {
+		got, report := scan(t, path)
+		if report.Files != files || report.BadLines != 0 || len(report.Problems) != 0 {
+			t.Errorf("%s: report %+v", path, report)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: -recorded +scanned:\n%.2000s", path, diff)
+		}
+	}
+}
+
+func writeAll(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestScanSharesProcesses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	const line = `{"kind":"exit","process":{"pid":7,"exe":"/bin/a"}}` + "\n"
+	writeAll(t, path, []byte(line+line))
+	got, _ := scan(t, path)
+	if len(got) != 2 || got[0].Process != got[1].Process || got[0].Process.Exe != "/bin/a" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestScanGoesOn reads on behind lines that are no events, and says which.
+func TestScanGoesOn(t *testing.T) {
+	const good = `{"kind":"exit"}` + "\n"
+	for name, c := range map[string]struct {
+		text    string
+		events  int
+		details []string // of the problems
+		torn    bool
+	}{
+		"empty":            {"", 0, nil, false},
+		"blank lines":      {"\n \n" + good, 1, nil, false},
+		"no newline":       {good + `{"kind":"exit"}`, 2, nil, false},
+		"torn":             {good + `{"kind":"exit","process":{"pi`, 1, []string{"not a whole JSON object"}, true},
+		"not JSON":         {"hello\n" + good, 1, []string{"not a whole JSON object"}, false},
+		"an array":         {"[{}]\n" + good, 1, []string{"not a whole JSON object"}, false},
+		"no event":         {`{}` + "\n" + `{"a":{"b":[1,"}"]}}` + "\n" + good, 1, []string{"it is no event: it has no kind", "it is no event: it has no kind"}, false},
+		"wrong type":       {`{"kind":"exit","errno":"x"}` + "\n" + good, 1, []string{"parse errno: json: cannot unmarshal string into Go value of type int"}, false},
+		"wrong detail":     {`{"kind":"exit","exit":{"code":{}}}` + "\n" + good, 1, []string{"parse exit: json: cannot unmarshal object into Go struct field Exit.code of type int"}, false},
+		"wrong process":    {`{"kind":"exit","process":{"pid":"x"}}` + "\n" + good, 1, []string{"parse process: json: cannot unmarshal string into Go struct field Process.Ref.pid of type int"}, false},
+		"process a word":   {`{"kind":"exit","process":x}` + "\n" + good, 1, []string{"parse process: invalid character 'x' looking for beginning of value"}, false},
+		"undefined":        {`{"kind":"exit","process":7}` + "\n" + good, 1, []string{"process 7 is not defined"}, false},
+		"bad definition":   {`{"define":1}` + "\n" + good, 1, []string{"parse process: no number or no process"}, false},
+		"something behind": {`{"kind":"exit"} x` + "\n" + good, 1, []string{"not a whole JSON object"}, false},
+		"no colon":         {`{"kind" "exit"}` + "\n", 0, []string{"not a whole JSON object"}, false},
+		"no value":         {`{"kind":}` + "\n", 0, []string{"not a whole JSON object"}, false},
+		"no comma":         {`{"kind":"exit" "errno":1}` + "\n", 0, []string{"not a whole JSON object"}, false},
+		"a later version":  {`{"schema":999,"event":{"kind":"exit"}}` + "\n" + good, 0, []string{"schema 999: it is of a later version"}, false},
+		"a wrong schema":   {`{"schema":"x"}` + "\n" + good, 1, []string{"json: cannot unmarshal string into Go value of type int"}, false},
+		"unknown fields":   {`{"kind":"exit","new":{"x":[{}]}, "newer": null }` + "\n", 1, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "events.jsonl")
+			writeAll(t, path, []byte(c.text))
+			got, report := scan(t, path)
+			var details []string
+			torn := false
+			for _, p := range report.Problems {
+				details = append(details, p.Detail)
+				torn = torn || p.Torn
+			}
+			if diff := cmp.Diff(c.details, details); diff != "" || len(got) != c.events || torn != c.torn || int(report.BadLines) != len(c.details) {
+				t.Errorf("%d events, report %+v\n%s", len(got), report, diff)
+			}
+		})
+	}
+}
+
+func TestScanNamesSomeOfManyProblems(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	writeAll(t, path, []byte(strings.Repeat("x\n", 100)))
+	if _, report := scan(t, path); report.BadLines != 100 || len(report.Problems) != maxScanProblems || report.Problems[2].Line != 3 {
+		t.Errorf("report %+v", report)
+	}
+}
+
+func TestScanTornSegment(t *testing.T) {
+	cfg := segmentsConfig(t)
+	s := openSegments(t, cfg)
+	s.AppendBatch(stream(20_000, 100))
+	closeSegments(t, s)
+	path := filepath.Join(cfg.Dir, segmentParts(t, cfg.Dir)[0].file())
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeAll(t, path, text[:len(text)-100])
+	got, report := scan(t, path)
+	if len(got) == 0 || len(report.Problems) != 1 || !report.Problems[0].Torn {
+		t.Errorf("%d events, report %+v", len(got), report)
+	}
+	writeAll(t, path, []byte("not packed at all"))
+	if _, report := scan(t, path); len(report.Problems) != 1 || report.Events != 0 {
+		t.Errorf("report %+v", report)
+	}
+}
+
+func TestScanRefuses(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Scan(filepath.Join(dir, "none"), nil, nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that does not exist: %v", err)
+	}
+	if _, err := Scan(dir, nil, nil); err == nil || !strings.Contains(err.Error(), "it holds neither segments nor an audit log") {
+		t.Errorf("an empty directory: %v", err)
+	}
+	writeAll(t, filepath.Join(dir, "a.jsonl"), []byte(`{"kind":"exit"}`+"\n"+`{"kind":"exit"}`))
+	stop := errors.New("enough")
+	n := 0
+	if report, err := Scan(dir, nil, func(*event.Event) error { n++; return stop }); !errors.Is(err, stop) || n != 1 {
+		t.Errorf("stopped by its caller: %v, report %+v", err, report)
+	}
+}
+
+func TestScanPrefersThePlainForm(t *testing.T) {
+	dir := t.TempDir()
+	writeAll(t, filepath.Join(dir, "a.jsonl"), []byte(`{"kind":"exit"}`+"\n"))
+	writeAll(t, filepath.Join(dir, "a.jsonl.zst"), []byte("half packed"))
+	if got, report := scan(t, dir); len(got) != 1 || report.Files != 1 {
+		t.Errorf("%d events, report %+v", len(got), report)
+	}
+}
+
+func TestScanTellsProgress(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.jsonl")
+	text := bytes.Repeat([]byte(`{"kind":"exit","process":{"pid":1}}`+"\n"), 100_000)
+	writeAll(t, path, text)
+	var told []int64
+	_, err := Scan(path, func(done, total int64) {
+		if total != int64(len(text)) {
+			t.Fatalf("total %d, want %d", total, len(text))
+		}
+		told = append(told, done)
+	}, func(*event.Event) error { return nil })
+	if err != nil || len(told) < 3 || told[len(told)-1] != int64(len(text)) {
+		t.Errorf("told %v of %d, error %v", told, len(text), err)
+	}
+}
+
+// FuzzSplitObject compares the places of values with what encoding/json finds, for every text that is a JSON object.
+func FuzzSplitObject(f *testing.F) {
+	for _, seed := range []string{`{"a":1,"b":"x\\\"y","c":[{"d":"}"}],"e":null}`, "{}", ` { "a" : { } } `, `{"a":1}}`, `{"":0}`, `{"a"`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got := map[string]string{}
+		err := splitObject(text, func(name, value []byte) error {
+			var s string
+			if json.Unmarshal([]byte(`"`+string(name)+`"`), &s) == nil {
+				got[s] = string(bytes.TrimSpace(value))
+			}
+			return nil
+		})
+		var want map[string]json.RawMessage
+		if json.Unmarshal(text, &want) != nil || want == nil {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%q is an object: %v", text, err)
+		}
+		if len(want) != len(got) {
+			t.Fatalf("%q: got %q, want %q", text, got, want)
+		}
+		for name, value := range want {
+			if got[name] != string(value) {
+				t.Errorf("%q: %q is %q, want %q", text, name, got[name], value)
+			}
+		}
+	})
+}
+
+func BenchmarkScan(b *testing.B) {
+	const events = 100_000
+	cfg := segmentsConfig(b)
+	cfg.QueueLen = events
+	s := openSegments(b, cfg)
+	s.AppendBatch(stream(events, 500))
+	closeSegments(b, s)
+	b.ResetTimer()
+	for range b.N {
+		report, err := Scan(cfg.Dir, nil, func(*event.Event) error { return nil })
+		if err != nil || report.Events != events {
+			b.Fatalf("report %+v, error %v", report, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed())/float64(b.N)/events, "ns/event")
+}
