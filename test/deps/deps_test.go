@@ -46,6 +46,7 @@ var rules = []rule{
 	{[]string{"internal/kernel/..."}, []string{"event"}, "the loader serves every sensor, so it knows none of them, and no policy's text"},
 	{[]string{"internal/sensor/*"}, []string{"event", "internal/kernel/...", "internal/syscalls"}, "a sensor knows its own programs and the loader; who did it and what follows is decided further on"},
 	{[]string{"internal/pipeline"}, append([]string{"internal/kernel", "internal/sensor/*", "internal/identity"}, language...), "the pipeline joins what an event passes from record to verdict; what is kept or served comes after it"},
+	{[]string{"internal/trial"}, append([]string{"internal/syscalls"}, language...), "a trial asks a policy in words, and names of system calls are words"},
 	{[]string{"internal/daemon"}, append([]string{"internal/..."}, language...), "the daemon wires the rooms together, and knows no verbs"},
 	{[]string{"internal/api/..."}, append([]string{"guard", "anomaly/...", "internal/..."}, language...), "the API stands on the rooms, and nothing but cmd stands on it"},
 	{[]string{"internal/*", "internal/*/..."}, language, "siblings never import each other: values go down from cmd, and an interface lives with its consumer"},
