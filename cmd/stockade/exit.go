@@ -11,9 +11,10 @@ import (
 
 // The exit codes. exitTable says the same to people.
 const (
-	exitOK    = 0
-	exitError = 1
-	exitUsage = 2
+	exitOK        = 0
+	exitError     = 1
+	exitUsage     = 2
+	exitWouldDeny = 3
 )
 
 // exitTable is the documented meaning of each exit code.
@@ -22,7 +23,7 @@ func exitTable() []struct{ code, meaning string } {
 		{"0", "done"},
 		{"1", "an error, which is on stderr"},
 		{"2", "wrong usage, or warnings where `--strict` asks for none"},
-		{"3", "a policy would newly deny something"},
+		{"3", "a policy would deny what was asked for, or newly deny something"},
 		{"125", "Stockade failed before it could run the command of a verb that runs one; otherwise such a verb returns its command's status"},
 	}
 }

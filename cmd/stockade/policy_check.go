@@ -16,6 +16,7 @@ import (
 	"github.com/stockade-security/stockade/internal/kernel/probe"
 	"github.com/stockade-security/stockade/internal/show"
 	"github.com/stockade-security/stockade/policy"
+	"github.com/stockade-security/stockade/policy/compile"
 	"github.com/stockade-security/stockade/policy/enforce"
 )
 
@@ -68,10 +69,11 @@ func checkPolicy(c *cobra.Command, path string, f checkFlags) error {
 	case errors.As(err, &problems) && *f.format == show.JSON:
 		refused := checked{File: path, Problems: problems.List, Warnings: []policy.Warning{}, Rules: []enforce.Rule{}}
 		return errors.Join(show.Document(c.OutOrStdout(), refused), &codeError{code: exitError})
-	case problems != nil:
-		return fmt.Errorf("%s in %s\n%w", count(len(problems.List), "problem"), show.Escape(path), err)
 	case err != nil:
-		return err
+		return countProblems(path, err)
+	}
+	if _, err := compile.Compile(p); err != nil {
+		return fmt.Errorf("compile %s: %w", show.Escape(path), err)
 	}
 	facts, err := kernelFacts(c.Context(), f.kernel)
 	if err != nil {

@@ -73,6 +73,7 @@ func newRoot() *cobra.Command {
 		newRun(g),
 		newDoctor(),
 		newPolicy(),
+		newSimulate(),
 		newStatus(g),
 		newEvents(g),
 		newSensor(g),
