@@ -44,24 +44,27 @@ type Limits struct {
 
 func (l Limits) orDefault() Limits { return Limits{cmp.Or(l.Automata, 8), cmp.Or(l.Bytes, 8<<20)} }
 
-// CostError says that patterns multiply each other beyond the limits.
+// CostError says that patterns need more than the limits allow.
 type CostError struct {
 	// Patterns are those that cost most, at most five, the worst first.
 	Patterns []string
-	// States is how many one of the automata had when it was given up, and MaxStates how many it might have; or Bytes is
-	// what all automata came to.
-	States, MaxStates int
-	Bytes             int
-	Limits            Limits
+	// What there is too much of: states, when patterns multiply each other; bytes, when they are many and long; moves between
+	// positions, when their braces nest. States and moves are those of one automaton when it was given up.
+	What      string
+	Need, Max int
+	// Automata is how many there might have been.
+	Automata int
 }
 
 func (e *CostError) Error() string {
-	cost := fmt.Sprintf("%d bytes, at most %d", e.Bytes, e.Limits.Bytes)
-	if e.Bytes == 0 {
-		cost = fmt.Sprintf("over %d states in one of %d automata", e.MaxStates, e.Limits.Automata)
+	need := fmt.Sprintf("over %d %s in one of %d automata", e.Max, e.What, e.Automata)
+	if e.What == bytesNeeded {
+		need = fmt.Sprintf("%d bytes, and may have %d", e.Need, e.Max)
 	}
-	return fmt.Sprintf("the patterns multiply each other: %s; most of it comes from %s", cost, strings.Join(e.Patterns, ", "))
+	return fmt.Sprintf("the patterns need %s; most of it comes from %s", need, strings.Join(e.Patterns, ", "))
 }
+
+const bytesNeeded = "bytes"
 
 // Build makes automata whose smallest value for a text is that of the patterns that match it (see MatchAll). The same patterns
 // make the same automata. The error is a *CostError.
@@ -121,26 +124,9 @@ func (b *builder) build(patterns []Pattern) ([]Automaton, error) {
 		size += len(automata[i].Cells) * cellSize
 	}
 	if size > b.limits.Bytes {
-		return nil, &CostError{Patterns: largest(patterns), Bytes: size, Limits: b.limits}
+		return nil, b.cost(bytesNeeded, size, b.limits.Bytes, merge(patterns, false).worst(patterns, nil))
 	}
 	return automata, nil
 }
 
 const cellSize = 8
-
-// largest returns the patterns with the most loops, then the longest, at most five.
-func largest(patterns []Pattern) []string {
-	n := merge(patterns, false)
-	order := make([]int, len(patterns))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(len(n.loops[b]), len(n.loops[a])), cmp.Compare(len(patterns[b].String()), len(patterns[a].String())))
-	})
-	var out []string
-	for _, i := range order[:min(5, len(order))] {
-		out = append(out, patterns[i].String())
-	}
-	return out
-}

@@ -1,7 +1,7 @@
 package automaton
 
 import (
-	"fmt"
+	"encoding/binary"
 	"slices"
 
 	"github.com/stockade-security/stockade/policy/glob"
@@ -25,8 +25,13 @@ type nfa struct {
 	owners  []uint32
 	loops   [][]uint32
 	reverse bool
-	follow  [][]uint32 // by node, itself included where it loops
+	// moves counts the pairs of a node and a predecessor. With more than maxMoves the rest of the patterns is missing.
+	moves  int
+	follow [][]uint32 // by node, itself included where it loops
 }
+
+// maxMoves bounds time and memory for patterns of nested braces, where every position may follow every other.
+const maxMoves = 1 << 21
 
 type nodeKey struct {
 	after, accept uint32
@@ -39,6 +44,7 @@ type merger struct {
 	setIndex   map[byteSet]uint32
 	afterIndex map[string]uint32 // sets of two predecessors or more
 	nodeIndex  map[nodeKey]uint32
+	text       []byte // scratch
 }
 
 // merge makes an nfa of patterns, or of what they are when read backwards.
@@ -47,12 +53,13 @@ func merge(patterns []Pattern, reverse bool) *nfa {
 	m.sets = []byteSet{{}}
 	m.reverse = reverse
 	m.add(nodeKey{}, nil)
-	for i := range patterns {
+	m.loops = make([][]uint32, len(patterns))
+	for i := 0; i < len(patterns) && m.moves <= maxMoves; i++ {
 		positions := patterns[i].positions()
 		if reverse {
 			positions = reversed(positions)
 		}
-		m.pattern(positions, patterns[i].Value)
+		m.loops[i] = m.pattern(positions, patterns[i].Value)
 	}
 	m.connect()
 	return &m.nfa
@@ -63,15 +70,16 @@ func (m *merger) add(key nodeKey, after []uint32) uint32 {
 	m.accept = append(m.accept, key.accept)
 	m.loop = append(m.loop, key.loop)
 	m.after = append(m.after, after)
+	m.moves += len(after)
 	m.values = append(m.values, nil)
 	m.owners = append(m.owners, 0)
 	m.nodeIndex[key] = n
 	return n
 }
 
-func (m *merger) pattern(positions []glob.Position, value uint32) {
+// pattern adds a pattern and returns its loops.
+func (m *merger) pattern(positions []glob.Position, value uint32) (loops []uint32) {
 	nodes := make([]uint32, len(positions))
-	var loops []uint32
 	for i := range positions {
 		if i > 0 {
 			nodes[i] = m.node(&positions[i], nodes)
@@ -85,7 +93,7 @@ func (m *merger) pattern(positions []glob.Position, value uint32) {
 			m.values[n] = insert(m.values[n], value)
 		}
 	}
-	m.loops = append(m.loops, loops)
+	return loops
 }
 
 // node returns the node of a position whose predecessors have theirs.
@@ -104,11 +112,14 @@ func (m *merger) node(p *glob.Position, nodes []uint32) uint32 {
 	key := nodeKey{after: before[0], accept: set, loop: p.Loop}
 	if len(before) > 1 {
 		// Numbers from the top down stand for sets of predecessors.
-		text := fmt.Sprint(before)
-		index, ok := m.afterIndex[text]
+		m.text = m.text[:0]
+		for _, n := range before {
+			m.text = binary.LittleEndian.AppendUint32(m.text, n)
+		}
+		index, ok := m.afterIndex[string(m.text)]
 		if !ok {
 			index = None - uint32(len(m.afterIndex))
-			m.afterIndex[text] = index
+			m.afterIndex[string(m.text)] = index
 		}
 		key.after = index
 	}

@@ -11,6 +11,9 @@ import (
 // of all patterns is small.
 func (b *builder) split(patterns []Pattern, room int) ([]*dfa, error) {
 	n := merge(patterns, false)
+	if n.moves > maxMoves {
+		return nil, b.tooManyMoves(n, patterns)
+	}
 	roamers, residents := divide(patterns, n.roams)
 	parted := len(roamers) > 0 && len(residents) > 0 && room > 1
 	if !(parted && narrowBackwards(roamers)) && !(parted && n.product() > n.modest()) {
@@ -115,22 +118,33 @@ func (b *builder) hands(patterns []Pattern, count int, reverse bool, states func
 
 // modest is how many states an automaton may have where more automata could do the same with fewer: a table that does not
 // fit a processor's caches costs more time than a second table that does.
-func (n *nfa) modest() int { return 1<<13 + 8*len(n.accept) }
+func (n *nfa) modest() int { return 1<<13 + 3*len(n.accept) }
 
 // generous is for when there can be no more automata.
-func (n *nfa) generous() int { return 1<<16 + 8*len(n.accept) }
+func (n *nfa) generous() int { return 1<<16 + 3*len(n.accept) }
 
 // workPerState bounds the time of a construction by the states that it may have.
-const workPerState = 400
+const workPerState = 100
 
 func (b *builder) try(n *nfa, patterns []Pattern, states int) (*dfa, error) {
+	if n.moves > maxMoves {
+		return nil, b.tooManyMoves(n, patterns)
+	}
 	s, ok := determinise(n, b.sets, budget{states, states * workPerState})
 	if !ok {
-		return nil, &CostError{Patterns: s.worst(patterns), States: len(s.dfa.values), MaxStates: states, Limits: b.limits}
+		return nil, b.cost("states", len(s.dfa.values), states, n.worst(patterns, s.arena))
 	}
 	d := s.dfa.minimise()
 	d.reverse = n.reverse
 	return d, nil
+}
+
+func (b *builder) tooManyMoves(n *nfa, patterns []Pattern) *CostError {
+	return b.cost("moves", n.moves, maxMoves, n.worst(patterns, nil))
+}
+
+func (b *builder) cost(what string, need, most int, patterns []string) *CostError {
+	return &CostError{Patterns: patterns, What: what, Need: need, Max: most, Automata: b.limits.Automata}
 }
 
 // roams reports whether the pattern has a ** that goes on beside most other patterns.
@@ -157,23 +171,26 @@ func (n *nfa) product() int {
 	return nodes * loops
 }
 
-// worst returns the patterns whose loops are in most states, at most five. A loop that patterns share counts a part for each.
-func (s *subsets) worst(patterns []Pattern) []string {
-	count := make([]int, len(s.nfa.accept))
-	for _, n := range s.arena {
-		if int(n) < len(count) && s.nfa.loop[n] {
-			count[n]++
+// worst returns the patterns that have most to do with what states were found: those whose loops are in most of them, then
+// those with most loops, then the longest; at most five. A loop that patterns share counts a part for each.
+func (n *nfa) worst(patterns []Pattern, states []uint32) []string {
+	count := make([]int, len(n.accept))
+	for _, member := range states {
+		if int(member) < len(count) {
+			count[member]++
 		}
 	}
 	cost := make([]int, len(patterns))
 	order := make([]int, len(patterns))
 	for i := range patterns {
 		order[i] = i
-		for _, loop := range s.nfa.loops[i] {
-			cost[i] += count[loop] / int(s.nfa.owners[loop])
+		for _, loop := range n.loops[i] {
+			cost[i] += count[loop] / int(n.owners[loop])
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(cost[b], cost[a]) })
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(cost[b], cost[a]), cmp.Compare(len(n.loops[b]), len(n.loops[a])), cmp.Compare(len(patterns[b].String()), len(patterns[a].String())))
+	})
 	var out []string
 	for _, i := range order[:min(5, len(order))] {
 		out = append(out, patterns[i].String())
