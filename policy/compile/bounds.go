@@ -55,8 +55,25 @@ func (e *BoundError) Error() string {
 	return text
 }
 
-// check compares the image with the bounds.
+// check compares a compiled image with the bounds.
 func (img *Image) check() error {
+	e, share := img.over()
+	if e == nil {
+		return nil
+	}
+	if share != nil {
+		for _, size := range img.Sizes() {
+			if n := share(&size); n > e.Share {
+				e.Subject, e.Share = size.Subject, n
+			}
+		}
+	}
+	return e
+}
+
+// over returns the bound that the image is over, nil if none, and how to tell a subject's share. It follows no number in
+// the image, which may have been made by anybody.
+func (img *Image) over() (*BoundError, func(*Size) int) {
 	total := img.Size()
 	for _, b := range []struct {
 		what      string
@@ -78,22 +95,8 @@ func (img *Image) check() error {
 		{"zones", len(img.Firewall.Zones), MaxZones, nil},
 	} {
 		if b.need > b.max {
-			e := &BoundError{What: b.what, Need: b.need, Max: b.max}
-			e.blame(img, b.share)
-			return e
+			return &BoundError{What: b.what, Need: b.need, Max: b.max}, b.share
 		}
 	}
-	return nil
-}
-
-// blame names the process entry with the largest share.
-func (e *BoundError) blame(img *Image, share func(*Size) int) {
-	if share == nil {
-		return
-	}
-	for _, size := range img.Sizes() {
-		if n := share(&size); n > e.Share {
-			e.Subject, e.Share = size.Subject, n
-		}
-	}
+	return nil, nil
 }

@@ -18,21 +18,21 @@ func TestBounds(t *testing.T) {
 		"kinds of executables": {ActorSets: make([]ActorSet, MaxActorSets+1)},
 		"claims":               {Claims: make([]Claim, MaxClaims+1)},
 		"networks":             {Networks: make([]Network, MaxNetworks+1)},
-		"prefixes":             {Networks: []Network{{Prefixes: make([]Prefix, MaxPrefixes+1)}}},
+		"prefixes":             {Subjects: make([]Subject, 1), Networks: []Network{{Prefixes: make([]Prefix, MaxPrefixes+1)}}},
 		"port ranges":          {Ports: make([]Port, MaxPorts+1)},
 		"sets of host names":   {NameSets: make([]Range, MaxNameSets+1)},
 		"members of protect":   {Members: make([]uint32, MaxMembers+1)},
 		"zones":                {Firewall: Firewall{Zones: make([]Zone, MaxZones+1)}},
 	} {
+		if img.validate() == nil { // with numbers of what there is not
+			t.Errorf("%s: valid", what)
+		}
 		for i := range img.Subjects {
 			img.Subjects[i] = Subject{Peers: NoTable, Listen: NoTable}
 		}
 		bound, ok := errors.AsType[*BoundError](img.check())
 		if !ok || bound.What != what || bound.Need != bound.Max+1 {
 			t.Errorf("%s: %v", what, bound)
-		}
-		if img.validate() == nil {
-			t.Errorf("%s: valid", what)
 		}
 	}
 }

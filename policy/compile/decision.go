@@ -20,6 +20,14 @@ type offence struct {
 
 func (o offence) deny() Decision { return Decision{Deny: true, Type: o.typ, Severity: o.severity} }
 
+// order puts denials first.
+func (d Decision) order() int {
+	if d.Deny {
+		return 0
+	}
+	return 1
+}
+
 // candidate is a rule that can decide some kind of access, for what T says.
 type candidate[T any] struct {
 	rule     Rule
@@ -34,13 +42,7 @@ type candidate[T any] struct {
 // settle puts all that can decide one kind of access into the order of precedence and numbers it, and its ends last.
 func settle[T any](c *compiler, list []candidate[T], e *ends) {
 	slices.SortStableFunc(list, func(a, b candidate[T]) int {
-		if a.decision.Deny != b.decision.Deny {
-			if a.decision.Deny {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(slices.Compare(b.specificity[:], a.specificity[:]), inFileOrder(a.rule.Pos, b.rule.Pos))
+		return cmp.Or(a.decision.order()-b.decision.order(), slices.Compare(b.specificity[:], a.specificity[:]), inFileOrder(a.rule.Pos, b.rule.Pos))
 	})
 	if len(list) == 0 && !e.closed {
 		return
@@ -120,9 +122,6 @@ func (c *compiler) denial(o offence, r Rule, grant uint32) uint32 {
 
 // run returns the number of the first of decisions that follow each other.
 func (c *compiler) run(list []Decision) uint32 {
-	if len(list) == 0 {
-		return NoDecision
-	}
 	key := fmt.Sprint(list)
 	first, ok := c.runs[key]
 	if !ok {

@@ -14,8 +14,8 @@ import (
 // validate checks what those who execute an image rely on: every number is the number of something, what is searched is
 // sorted, and nothing is over its bound.
 func (img *Image) validate() error {
-	if err := img.check(); err != nil {
-		return err
+	if e, _ := img.over(); e != nil {
+		return e
 	}
 	v := validator{img: img}
 	for _, step := range []func(){v.head, v.decisions, v.automata, v.ports, v.networks, v.subjects, v.actors, v.host, v.firewall} {
@@ -143,27 +143,30 @@ func (v *validator) automata() {
 }
 
 // values walks over the states that a match can come to, and returns one more than the largest of their values. The
-// automaton is valid, so no step leads out of its cells.
+// automaton is valid, so no step leads out of its cells. Cells point to the next entry of their state first, so that states
+// with few entries cost little whatever the number of classes.
 func values(a *automaton.Automaton) (count uint32) {
 	width := uint32(slices.Max(a.Classes[:]))
+	entry, next := make([]uint32, len(a.Cells)), make([]uint32, len(a.Cells)) // 0 is no entry of any state
+	for i, cell := range a.Cells {
+		if s := cell.Check; s < uint32(i) && uint32(i)-s <= width {
+			entry[s], next[i] = uint32(i), entry[s]
+		}
+	}
 	seen := make([]bool, len(a.Cells))
-	queue := []uint32{a.Start}
-	for len(queue) > 0 {
+	for queue := []uint32{a.Start}; len(queue) > 0; {
 		s := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
 		if seen[s] {
 			continue
 		}
 		seen[s] = true
-		row := a.Cells[s:][:width+1]
-		if value := row[0].Check; value != automaton.None {
+		if value := a.Cells[s].Check; value != automaton.None {
 			count = max(count, value+1)
 		}
-		queue = append(queue, row[0].Next)
-		for _, cell := range row[1:] {
-			if cell.Check == s {
-				queue = append(queue, cell.Next)
-			}
+		queue = append(queue, a.Cells[s].Next)
+		for i := entry[s]; i != 0; i = next[i] {
+			queue = append(queue, a.Cells[i].Next)
 		}
 	}
 	return count
