@@ -155,7 +155,6 @@ func (c *codec) automaton(a *automaton.Automaton) {
 	n := len(a.Cells)
 	c.numbers(&a.Start, &a.Final)
 	c.flag(&a.Reverse)
-	c.flag(&a.Reverse)
 	number(c, &n, 4)
 	if !c.reading {
 		c.data = append(c.data, a.Classes[:]...)
