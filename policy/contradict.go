@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
@@ -8,14 +9,18 @@ import (
 // warnRules warns of rules of an entry that change nothing or that others take back.
 func (b *book) warnRules(p *Process, effort *int) {
 	for _, l := range []List[PathRule]{p.AllowedExec, p.BlockedExec, p.AllowedFiles, p.BlockedFiles, p.Match.Exe} {
-		b.warnShadowedPaths(l, effort)
+		warnShadowed(b, pathCover(l.Rules, effort))
 	}
-	b.warnBlockedPaths(p.AllowedFiles, p.BlockedFiles.Rules, effort)
+	warnBlocked(b, p.AllowedFiles.Rules, pathCover(p.BlockedFiles.Rules, effort))
 	// What is started is judged by the letter x of blocked_files too.
-	b.warnBlockedPaths(p.AllowedExec, slices.Concat(p.BlockedExec.Rules, p.BlockedFiles.Rules), effort)
-	b.warnShadowedCalls(p.AllowedSyscalls)
-	b.warnShadowedCalls(p.BlockedSyscalls)
-	b.warnBlockedCalls(p.AllowedSyscalls, p.BlockedSyscalls)
+	warnBlocked(b, p.AllowedExec.Rules, pathCover(slices.Concat(p.BlockedExec.Rules, p.BlockedFiles.Rules), effort))
+	for _, l := range []List[NetworkRule]{p.AllowedNetwork, p.BlockedNetwork, p.AllowedListen} {
+		warnShadowed(b, networkCover(l.Rules, effort))
+	}
+	warnBlocked(b, p.AllowedNetwork.Rules, networkCover(p.BlockedNetwork.Rules, effort))
+	warnShadowed(b, callCover(p.AllowedSyscalls.Rules, effort))
+	warnShadowed(b, callCover(p.BlockedSyscalls.Rules, effort))
+	warnBlocked(b, p.AllowedSyscalls.Rules, callCover(p.BlockedSyscalls.Rules, effort))
 	for _, l := range []List[NameRule]{p.BlockedCapabilities, p.Protect.Signals, p.Protect.Ptrace, p.Match.Name, p.Match.User, p.Match.SHA256} {
 		b.warnShadowedNames(l)
 	}
@@ -44,62 +49,34 @@ func (b *book) warnShadowedNames(l List[NameRule]) {
 	}
 }
 
-// calls tells by which rule of a list each system call is named: a call by itself, and the groups.
-type calls struct {
-	single map[string]int
-	groups []int
-}
-
-func callsOf(l List[SyscallRule]) calls {
-	c := calls{single: map[string]int{}}
-	seen := map[string]bool{}
-	for i, rule := range l.Rules {
-		_, again := c.single[rule.Text]
-		switch {
-		case seen[rule.Text]:
-		case !strings.HasPrefix(rule.Text, "@") && !again:
-			c.single[rule.Text] = i
-		default:
-			c.groups = append(c.groups, i)
+// callCover finds candidates among the groups, and by name.
+func callCover(rules []SyscallRule, effort *int) *cover[SyscallRule] {
+	first := map[string]int{}
+	var groups []int
+	for i, rule := range rules {
+		if _, again := first[rule.Text]; again {
+			continue
 		}
-		seen[rule.Text] = true
-	}
-	return c
-}
-
-// over returns the index of a rule of l that names all that rule does, -1 without one.
-func (c *calls) over(l List[SyscallRule], rule SyscallRule, wanted func(i int) bool) int {
-	if i, ok := c.single[rule.Text]; ok && wanted(i) {
-		return i
-	}
-	for _, i := range c.groups {
-		if wanted(i) && !slices.ContainsFunc(rule.Names, func(n string) bool {
-			_, has := slices.BinarySearch(l.Rules[i].Names, n)
-			return !has
-		}) {
-			return i
+		first[rule.Text] = i
+		if strings.HasPrefix(rule.Text, "@") {
+			groups = append(groups, i)
 		}
 	}
-	return -1
-}
-
-func (b *book) warnShadowedCalls(l List[SyscallRule]) {
-	c := callsOf(l)
-	for i, rule := range l.Rules {
-		j := c.over(l, rule, func(j int) bool {
-			return j < i || j > i && len(l.Rules[j].Names) > len(rule.Names)
-		})
-		if j >= 0 {
-			b.warnCovered(rule.Text, rule.Pos, l.Rules[j].Text, l.Rules[j].Pos)
-		}
-	}
-}
-
-func (b *book) warnBlockedCalls(allowed, blocked List[SyscallRule]) {
-	c := callsOf(blocked)
-	for _, rule := range allowed.Rules {
-		if i := c.over(blocked, rule, func(int) bool { return true }); i >= 0 {
-			b.warnTaken(rule.Text, rule.Pos, blocked.Rules[i].Text, blocked.Rules[i].Pos)
-		}
+	return &cover[SyscallRule]{
+		rules: rules, effort: effort,
+		candidates: func(rule SyscallRule) iter.Seq[int] {
+			return func(yield func(int) bool) {
+				if i, ok := first[rule.Text]; !ok || yield(i) {
+					each(groups, yield)
+				}
+			}
+		},
+		covers: func(wide, narrow SyscallRule) bool {
+			return !slices.ContainsFunc(narrow.Names, func(n string) bool {
+				_, has := slices.BinarySearch(wide.Names, n)
+				return !has
+			})
+		},
+		told: func(rule SyscallRule) (string, Position) { return rule.Text, rule.Pos },
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -171,15 +172,44 @@ func TestHostile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			start := time.Now()
 			_, err := Parse("p.yaml", []byte(tt.text))
+			runtime.ReadMemStats(&after)
+			if spent := (after.TotalAlloc - before.TotalAlloc) >> 20; spent > 1024 {
+				t.Errorf("allocated %d MiB in all", spent)
+			}
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %.300v, want %q", err, tt.want)
 			}
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})
+	}
+}
+
+// TestHuge: of a file that is far too large only the beginning is read.
+func TestHuge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.yaml")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(100 << 20); err != nil { // takes no space
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err = Load(path)
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), "the file is larger than 1048576 bytes") {
+		t.Errorf("got %v", err)
+	}
+	if spent := (after.TotalAlloc - before.TotalAlloc) >> 20; spent > 16 {
+		t.Errorf("allocated %d MiB", spent)
 	}
 }
 

@@ -123,6 +123,9 @@ func closest(name string, candidates []string) string {
 	}
 	best, limit := "", max(2, len(name)/3)+1
 	for _, candidate := range candidates {
+		if max(len(candidate)-len(name), len(name)-len(candidate)) >= limit {
+			continue // no distance is smaller
+		}
 		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d < limit && d < len(candidate) {
 			best, limit = candidate, d
 		}

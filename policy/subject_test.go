@@ -82,6 +82,38 @@ func TestRuleWarnings(t *testing.T) {
 4 no_effect 4 "read" changes nothing: "read" at p.yaml:4 covers it`},
 		{"a call twice", `
     blocked_syscalls: [ptrace, bpf, PTRACE]`, `4 no_effect 4 "ptrace" changes nothing: "ptrace" at p.yaml:4 covers it`},
+		{"peers", `
+    blocked_network:
+      - "10.0.0.0/8"
+      - "10.1.2.3:80"
+      - "11.0.0.0/8:443/tcp"
+      - "10.0.0.0/7:400-500,443/tcp"
+      - "10.0.0.0/8"
+      - "[::/0]:80"
+      - "[fd00::1]:80,81"
+      - "@loopback:80"
+      - "::1"`, `6 no_effect 5 "10.1.2.3:80" changes nothing: "10.0.0.0/8" at p.yaml:5 covers it
+7 no_effect 8 "11.0.0.0/8:443/tcp" changes nothing: "10.0.0.0/7:400-500,443/tcp" at p.yaml:8 covers it
+9 no_effect 5 "10.0.0.0/8" changes nothing: "10.0.0.0/8" at p.yaml:5 covers it`},
+		{
+			"peers by class and name", `
+    blocked_network: ["192.168.0.0/16", "@private", "**.a.example", "*.a.example:443", b.a.example, a.example, "**.b.a.example", "unix:/run/**", "unix:/run/*.sock", "unix:@x"]`,
+			`4 no_effect 4 "192.168.0.0/16" changes nothing: "@private" at p.yaml:4 covers it
+4 no_effect 4 "*.a.example:443" changes nothing: "**.a.example" at p.yaml:4 covers it
+4 no_effect 4 "b.a.example" changes nothing: "**.a.example" at p.yaml:4 covers it
+4 no_effect 4 "**.b.a.example" changes nothing: "**.a.example" at p.yaml:4 covers it
+4 no_effect 4 "unix:/run/*.sock" changes nothing: "unix:/run/**" at p.yaml:4 covers it`,
+		},
+		{"listen", `
+    allowed_listen: [80/tcp, "80,443", "127.0.0.1:443/tcp", "[::1]:8053"]`, `4 no_effect 4 "80/tcp" changes nothing: "80,443" at p.yaml:4 covers it
+4 no_effect 4 "127.0.0.1:443/tcp" changes nothing: "80,443" at p.yaml:4 covers it`},
+		{"firewall", `
+    mode: audit
+firewall:
+  egress:
+    default: deny
+    rules: [{allow: [10.0.0.1, 192.0.2.0/24, 192.0.2.1], block: [10.0.0.0/8]}]`, `8 contradiction 8 "10.0.0.1" allows nothing: "10.0.0.0/8" at p.yaml:8 blocks it
+8 no_effect 8 "192.0.2.1" changes nothing: "192.0.2.0/24" at p.yaml:8 covers it`},
 		{"capabilities", `
     blocked_capabilities: [CAP_BPF, ALL, ALL]`, `4 no_effect 4 "CAP_BPF" changes nothing: "ALL" at p.yaml:4 covers it
 4 no_effect 4 "ALL" changes nothing: "ALL" at p.yaml:4 covers it`},
@@ -125,7 +157,9 @@ host:
 			for _, w := range p.Warnings() {
 				got = append(got, fmt.Sprintf("%d %s %d %s", w.Line, w.Kind, w.Other.Line, w.Message))
 			}
-			got = slices.DeleteFunc(got, func(s string) bool { return strings.Contains(s, string(WarningChanged)) })
+			got = slices.DeleteFunc(got, func(s string) bool {
+				return strings.Contains(s, string(WarningChanged)) || strings.Contains(s, "host name") || strings.Contains(s, "filters no packets")
+			})
 			if diff := cmp.Diff(tt.want, strings.Join(got, "\n")); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -163,7 +197,7 @@ func TestManyRules(t *testing.T) {
 			rules := numbered(10_000, line)
 			start := time.Now()
 			p := mustParse(t, "processes:\n  app:\n    allowed_files:\n"+rules+"    blocked_files:\n"+rules+"default: {}\n")
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("took %v", took)
 			}
 			if n := len(p.Warnings()); n > maxProblems+1 {

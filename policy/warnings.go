@@ -12,6 +12,10 @@ func (b *book) warnPolicy(p *Policy) {
 			b.warnChanged(q)
 		}
 	}
+	egress := p.Firewall.Egress
+	warnShadowed(b, networkCover(egress.Allow.Rules, &effort))
+	warnShadowed(b, networkCover(egress.Block.Rules, &effort))
+	warnBlocked(b, egress.Allow.Rules, networkCover(egress.Block.Rules, &effort))
 	b.warnUncovered(p)
 	b.warnMatches(p)
 	b.warnHost(&p.Host)
