@@ -15,8 +15,7 @@
 
 #define SLOTS 4
 #define TEXT_MAX 4096
-#define NAME_MAX 1024
-#define TEXT_LAST 16384 /* strings begin before this: four of TEXT_MAX fit, and a few of NAME_MAX among three */
+#define TEXT_LAST 16384 /* strings begin before this: four of TEXT_MAX fit */
 #define DATA_MAX (TEXT_LAST + sizeof(struct text) + TEXT_MAX)
 #define WAKE_BYTES (256 << 10)
 
@@ -133,12 +132,12 @@ static __always_inline void text_end(struct slot *s, struct text *t, long bytes,
 	s->bytes += sizeof(struct text) + bytes;
 }
 
-/* A NUL-terminated string in kernel memory, at most NAME_MAX long. */
+/* A NUL-terminated string in kernel memory. */
 static __always_inline void emit_kernel_string(struct slot *s, const void *from)
 {
 	struct text *t = text_begin(s);
-	long n = bpf_probe_read_kernel_str(t + 1, NAME_MAX, from);
-	text_end(s, t, n > 0 ? n - 1 : n, n == NAME_MAX ? TEXT_CUT : TEXT_WHOLE);
+	long n = bpf_probe_read_kernel_str(t + 1, TEXT_MAX, from);
+	text_end(s, t, n > 0 ? n - 1 : n, n == TEXT_MAX ? TEXT_CUT : TEXT_WHOLE);
 }
 
 /* A NUL-terminated string in the task's memory: it may change while it is read, and may not be there. */

@@ -75,7 +75,9 @@ struct mount {
 	struct mnt_namespace *mnt_ns;
 };
 struct path { struct vfsmount *mnt; struct dentry *dentry; };
-struct file { struct path f_path; struct inode *f_inode; unsigned int f_flags; unsigned int f_mode; void *private_data; };
+struct llist_node { struct llist_node *next; };
+struct callback_head { struct callback_head *next; };
+struct file { struct llist_node f_llist; struct path f_path; struct inode *f_inode; unsigned int f_flags; unsigned int f_mode; void *private_data; };
 struct fdtable { unsigned int max_fds; struct file **fd; };
 struct files_struct { struct fdtable *fdt; };
 struct fs_struct { int umask; struct path root, pwd; };
@@ -126,6 +128,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
+	struct callback_head *task_works;
 };
 struct kernel_siginfo { int si_code; };
 struct module { char name[56]; };

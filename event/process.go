@@ -82,8 +82,12 @@ type Namespaces struct {
 type Exec struct {
 	// File is what is really running: for a script, the interpreter.
 	File File `json:"file"`
-	// Script is the file that was asked for, when an interpreter runs it.
-	Script string `json:"script,omitempty"`
+	// Script is the file that was asked for, when an interpreter runs it: its path with inode and device; without them the
+	// name that the task gave, made absolute.
+	Script          string `json:"script,omitempty"`
+	ScriptInode     uint64 `json:"script_inode,omitempty"`
+	ScriptDevice    string `json:"script_device,omitempty"`
+	ScriptTruncated bool   `json:"script_truncated,omitempty"`
 	// Caller is the resolved path of what the process ran before: the program that asked for this one.
 	Caller string `json:"caller_exe,omitempty"`
 	// Memfd and Unlinked say that no directory held the executable's file when it started.

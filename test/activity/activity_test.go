@@ -37,7 +37,7 @@ type activity struct {
 // activities lists them all, by family.
 func activities() []activity {
 	var all []activity
-	for _, family := range [][]activity{processActivities(), fileActivities(), systemActivities(), networkActivities(), libraryActivities(), syscallActivities()} {
+	for _, family := range [][]activity{processActivities(), scriptActivities(), fileActivities(), systemActivities(), networkActivities(), libraryActivities(), syscallActivities()} {
 		all = append(all, family...)
 	}
 	return all

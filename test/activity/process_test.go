@@ -19,7 +19,6 @@ import (
 func processActivities() []activity {
 	return []activity{
 		{name: "exec", kind: event.KindExec, do: doExec, want: wantExec},
-		{name: "exec script", kind: event.KindExec, do: doScript, want: wantScript},
 		{name: "exec memfd", kind: event.KindExec, do: doMemfd, want: wantMemfd},
 		{name: "exec long argv", kind: event.KindExec, do: doLongArgv, want: wantLongArgv},
 		{name: "fork", kind: event.KindFork, do: doExec, want: wantFork},
@@ -67,23 +66,6 @@ func wantExec(dir string, f facts) []event.Event {
 			Argv: []string{"/bin/sh", "-c", "exit 3", "marker"}, CWD: dir, Parents: nil,
 		},
 		Exec: &event.Exec{File: event.File{Path: shell, Inode: st.Ino, Type: "file"}},
-	}}
-}
-
-func doScript(dir string) (facts, error) {
-	script := filepath.Join(dir, "script")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nexit 0\n"), 0o700); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command("./script")
-	cmd.Dir = dir
-	return run(cmd)
-}
-
-func wantScript(dir string, f facts) []event.Event {
-	return []event.Event{{
-		Process: &event.Process{Ref: event.Ref{PID: f.int("pid")}, Argv: []string{"/bin/sh", "./script"}},
-		Exec:    &event.Exec{Script: filepath.Join(dir, "script")},
 	}}
 }
 

@@ -35,8 +35,17 @@ type bpfExec struct {
 	NsUts         uint32
 	NsIpc         uint32
 	NsCgroup      uint32
-	Pad           uint32
+	Script        uint32
 	File          struct {
+		_          structs.HostLayout
+		Inode      uint64
+		Device     uint32
+		Generation uint32
+		Mode       uint16
+		Unlinked   uint16
+		Links      uint32
+	}
+	Asked struct {
 		_          structs.HostLayout
 		Inode      uint64
 		Device     uint32
@@ -63,6 +72,14 @@ type bpfFork struct {
 	ParentPid     uint32
 }
 
+type bpfScript uint32
+
+const (
+	bpfScriptSCRIPT_NONE bpfScript = 0
+	bpfScriptSCRIPT_NAME bpfScript = 1
+	bpfScriptSCRIPT_FILE bpfScript = 2
+)
+
 type bpfSlot struct {
 	_     structs.HostLayout
 	Busy  uint32
@@ -75,20 +92,23 @@ type bpfSlot struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	bpfMapRing         = "ring"
-	bpfMapSlots        = "slots"
-	bpfMapStats        = "stats"
-	bpfMapWatchedPids  = "watched_pids"
-	bpfProgProcessExec = "process_exec"
-	bpfProgProcessExit = "process_exit"
-	bpfProgProcessFork = "process_fork"
-	bpfVarRungEvidence = "rung_evidence"
-	bpfVarScopeCgroup  = "scope_cgroup"
-	bpfVarScopeLevel   = "scope_level"
-	bpfVarScopePids    = "scope_pids"
-	bpfVarUnusedExec   = "unused_exec"
-	bpfVarUnusedExit   = "unused_exit"
-	bpfVarUnusedFork   = "unused_fork"
+	bpfMapAskedFiles    = "asked_files"
+	bpfMapRing          = "ring"
+	bpfMapSlots         = "slots"
+	bpfMapStats         = "stats"
+	bpfMapWatchedPids   = "watched_pids"
+	bpfProgProcessAsked = "process_asked"
+	bpfProgProcessExec  = "process_exec"
+	bpfProgProcessExit  = "process_exit"
+	bpfProgProcessFork  = "process_fork"
+	bpfVarRungEvidence  = "rung_evidence"
+	bpfVarScopeCgroup   = "scope_cgroup"
+	bpfVarScopeLevel    = "scope_level"
+	bpfVarScopePids     = "scope_pids"
+	bpfVarUnusedExec    = "unused_exec"
+	bpfVarUnusedExit    = "unused_exit"
+	bpfVarUnusedFork    = "unused_fork"
+	bpfVarUnusedScript  = "unused_script"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -133,15 +153,17 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
-	ProcessExec *ebpf.ProgramSpec `ebpf:"process_exec"`
-	ProcessExit *ebpf.ProgramSpec `ebpf:"process_exit"`
-	ProcessFork *ebpf.ProgramSpec `ebpf:"process_fork"`
+	ProcessAsked *ebpf.ProgramSpec `ebpf:"process_asked"`
+	ProcessExec  *ebpf.ProgramSpec `ebpf:"process_exec"`
+	ProcessExit  *ebpf.ProgramSpec `ebpf:"process_exit"`
+	ProcessFork  *ebpf.ProgramSpec `ebpf:"process_fork"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
+	AskedFiles  *ebpf.MapSpec `ebpf:"asked_files"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Slots       *ebpf.MapSpec `ebpf:"slots"`
 	Stats       *ebpf.MapSpec `ebpf:"stats"`
@@ -159,6 +181,7 @@ type bpfVariableSpecs struct {
 	UnusedExec   *ebpf.VariableSpec `ebpf:"unused_exec"`
 	UnusedExit   *ebpf.VariableSpec `ebpf:"unused_exit"`
 	UnusedFork   *ebpf.VariableSpec `ebpf:"unused_fork"`
+	UnusedScript *ebpf.VariableSpec `ebpf:"unused_script"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -181,6 +204,7 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
+	AskedFiles  *ebpf.Map `ebpf:"asked_files"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Slots       *ebpf.Map `ebpf:"slots"`
 	Stats       *ebpf.Map `ebpf:"stats"`
@@ -189,6 +213,7 @@ type bpfMaps struct {
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
+		m.AskedFiles,
 		m.Ring,
 		m.Slots,
 		m.Stats,
@@ -207,19 +232,22 @@ type bpfVariables struct {
 	UnusedExec   *ebpf.Variable `ebpf:"unused_exec"`
 	UnusedExit   *ebpf.Variable `ebpf:"unused_exit"`
 	UnusedFork   *ebpf.Variable `ebpf:"unused_fork"`
+	UnusedScript *ebpf.Variable `ebpf:"unused_script"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
-	ProcessExec *ebpf.Program `ebpf:"process_exec"`
-	ProcessExit *ebpf.Program `ebpf:"process_exit"`
-	ProcessFork *ebpf.Program `ebpf:"process_fork"`
+	ProcessAsked *ebpf.Program `ebpf:"process_asked"`
+	ProcessExec  *ebpf.Program `ebpf:"process_exec"`
+	ProcessExit  *ebpf.Program `ebpf:"process_exit"`
+	ProcessFork  *ebpf.Program `ebpf:"process_fork"`
 }
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
+		p.ProcessAsked,
 		p.ProcessExec,
 		p.ProcessExit,
 		p.ProcessFork,

@@ -26,21 +26,28 @@ func decodeExec(r *kernel.Record, e *event.Event) error {
 	if err != nil {
 		return err
 	}
-	var texts [4]string // path, file name asked for, interpreter, working directory
-	for i := range texts {
-		if texts[i], _, err = r.Text(); err != nil {
-			return err
-		}
+	exe, exeCut, err := r.Text()
+	if err != nil {
+		return err
+	}
+	asked, err := decodeAsked(r, b)
+	if err != nil {
+		return err
+	}
+	cwd, _, err := r.Text()
+	if err != nil {
+		return err
 	}
 	argv, cut, err := r.Text()
 	if err != nil {
 		return err
 	}
-	file := kernel.File(texts[0], b.File.Inode, b.File.Device, b.File.Mode)
+	file := kernel.File(exe, b.File.Inode, b.File.Device, b.File.Mode)
+	file.PathTruncated = exeCut
 	x := &Exec{
 		File: file, ChangedNS: b.ChangedNs,
 		ParentPID: int(b.ParentPid), ParentStartNS: b.ParentStartNs,
-		Argv: splitArgv(argv), ArgvTruncated: cut, CWD: texts[3],
+		Argv: splitArgv(argv), ArgvTruncated: cut, CWD: cwd,
 		EUID: b.Euid, EGID: b.Egid, Capabilities: b.Capabilities,
 		Namespaces: event.Namespaces{Mnt: b.NsMnt, PID: b.NsPid, Net: b.NsNet, User: b.NsUser, UTS: b.NsUts, IPC: b.NsIpc, Cgroup: b.NsCgroup},
 	}
@@ -49,12 +56,28 @@ func decodeExec(r *kernel.Record, e *event.Event) error {
 		x.LoginUID = &session
 	}
 	r.Learned = x
-	e.Exec = &event.Exec{File: file, Memfd: isMemfd(file.Path), Unlinked: b.File.Unlinked != 0}
-	if asked, interp := texts[1], texts[2]; interp != asked {
-		// binfmt_script replaces interp and keeps filename: what was asked for is a script.
-		e.Exec.Script = absolute(x.CWD, asked)
+	if asked.Inode == 0 && asked.Path != "" {
+		asked.Path = absolute(cwd, asked.Path)
+	}
+	e.Exec = &event.Exec{
+		File: file, Memfd: isMemfd(file.Path), Unlinked: b.File.Unlinked != 0,
+		Script: asked.Path, ScriptInode: asked.Inode, ScriptDevice: asked.Device, ScriptTruncated: asked.PathTruncated,
 	}
 	return nil
+}
+
+// decodeAsked takes the file that was asked for, where an interpreter runs it: with path and inode, or only the name that
+// the task gave.
+func decodeAsked(r *kernel.Record, b *bpfExec) (f event.File, err error) {
+	if bpfScript(b.Script) == bpfScriptSCRIPT_NONE {
+		return f, nil
+	}
+	path, cut, err := r.Text()
+	if bpfScript(b.Script) == bpfScriptSCRIPT_FILE {
+		f = kernel.File(path, b.Asked.Inode, b.Asked.Device, b.Asked.Mode)
+	}
+	f.Path, f.PathTruncated = path, cut
+	return f, err
 }
 
 // Exec is what the kernel said of a new image beyond the event, for the process table. Arguments are as the process

@@ -7,11 +7,13 @@
 #include "path.h"
 #include "scope.h"
 #include "process.h"
+#include "script.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* After the point of no return, with the new image in place: bprm->file is what really runs, for a script its
- * interpreter; bprm->filename what was asked for, as the kernel copied it. Once per exec. */
+ * interpreter; bprm->filename is what was asked for, as the kernel copied it, and bprm->interp the same string until an
+ * interpreter takes over. Once per exec. */
 SEC("tp_btf/sched_process_exec") int BPF_PROG(process_exec, struct task_struct *task, int old_tid, struct linux_binprm *bprm)
 {
 	if (!in_scope())
@@ -41,8 +43,8 @@ SEC("tp_btf/sched_process_exec") int BPF_PROG(process_exec, struct task_struct *
 	e->changed_ns = changed_ns(BPF_CORE_READ(file, f_inode));
 	object_of(&e->file, BPF_CORE_READ(file, f_path.dentry), BPF_CORE_READ(file, f_inode));
 	emit_path(s, &file->f_path);
-	emit_kernel_string(s, bprm->filename);
-	emit_kernel_string(s, bprm->interp);
+	if (bprm->interp != bprm->filename)
+		emit_asked(s, e, bprm, asked_file(task, old_tid));
 	emit_path(s, &task->fs->pwd);
 	unsigned long from = task->mm->arg_start, to = task->mm->arg_end;
 	emit_user_bytes(s, (void *)from, to - from);
@@ -99,3 +101,4 @@ SEC("tp_btf/sched_process_exit") int BPF_PROG(process_exit, struct task_struct *
 const struct exec *unused_exec __attribute__((unused));
 const struct fork *unused_fork __attribute__((unused));
 const struct exit *unused_exit __attribute__((unused));
+enum script unused_script __attribute__((unused));

@@ -14,6 +14,7 @@ func New() *kernel.Sensor {
 		Name: "process",
 		Spec: loadBpf,
 		Hooks: []kernel.Hook{
+			{Program: bpfProgProcessAsked, Rung: kernel.Trampolines},
 			{Program: bpfProgProcessExec},
 			{Program: bpfProgProcessFork},
 			{Program: bpfProgProcessExit},
