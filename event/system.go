@@ -72,8 +72,9 @@ type Memory struct {
 	Operation  string `json:"operation"`
 	Protection string `json:"protection"`
 	Bytes      uint64 `json:"bytes"`
-	// Path is the mapped file's, when there is one.
-	Path string `json:"path,omitempty"`
+	// Path is the mapped file's, when there is one; PathTruncated says that its beginning is missing.
+	Path          string `json:"path,omitempty"`
+	PathTruncated bool   `json:"path_truncated,omitempty"`
 }
 
 // Call is a system call that matters by itself: the detail of KindKexec, KindSettime, KindPrctl, KindKeyring,
@@ -93,6 +94,6 @@ type Call struct {
 // OOM is a process that the kernel ended for want of memory: the detail of KindOOMKill.
 type OOM struct {
 	Victim Ref `json:"victim"`
-	// ResidentBytes is what it held.
+	// ResidentBytes is what it held in memory; 0: not known.
 	ResidentBytes uint64 `json:"resident_bytes,omitempty"`
 }

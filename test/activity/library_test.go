@@ -39,6 +39,7 @@ func libraryActivities() []activity {
 		{name: "memory of a file shared", kind: event.KindMemoryExec, do: doMapFileShared, want: wantFileMemory("mmap", "rwx")},
 		{name: "memory of a file mprotect", kind: event.KindMemoryExec, do: doProtectFile, want: wantFileMemory("mprotect", "rwx")},
 		{name: "memory of a file written", kind: event.KindMemoryExec, do: doProtectWritten, want: wantFileMemory("mprotect", "rx"), none: noPlugin},
+		{name: "memory of a file too deep", kind: event.KindMemoryExec, do: doMapDeep, want: wantMapDeep},
 		{name: "memory shmat", kind: event.KindMemoryExec, do: doShmatExec, want: wantMemory(event.Memory{Operation: "shmat", Protection: "rwx", Bytes: 2 * page})},
 		{name: "memory i386", kind: event.KindMemoryExec, do: doMap32, want: wantMap32, skip: noCalls32},
 		{name: "memory not executable", kind: event.KindMemoryExec, do: doMemoryQuietly, want: wantNothing, none: noCode},
@@ -87,6 +88,19 @@ func wantLibrary(name string) func(string, facts) []event.Event {
 		file.Access = "x"
 		return one(file)
 	}
+}
+
+func doMapDeep(dir string) (facts, error) {
+	if err := descend(dir, longComponent, 20); err != nil {
+		return nil, err
+	}
+	_, id, err := mapPlugin(".", unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC, unix.MAP_PRIVATE)
+	return id, err
+}
+
+func wantMapDeep(string, facts) []event.Event {
+	path := strings.Repeat("/"+longComponent, 16) + "/plugin.so"
+	return wantMemory(event.Memory{Operation: "mmap", Protection: "rwx", Bytes: page, Path: path, PathTruncated: true})("", nil)
 }
 
 func doProtectLibrary(dir string) (facts, error) {

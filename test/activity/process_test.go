@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ func processActivities() []activity {
 		{name: "exec", kind: event.KindExec, do: doExec, want: wantExec},
 		{name: "exec memfd", kind: event.KindExec, do: doMemfd, want: wantMemfd},
 		{name: "exec long argv", kind: event.KindExec, do: doLongArgv, want: wantLongArgv},
+		{name: "exec too deep", kind: event.KindExec, do: doDeepExec, want: wantDeepExec},
 		{name: "fork", kind: event.KindFork, do: doExec, want: wantFork},
 		{name: "exit code", kind: event.KindExit, do: doExec, want: wantExit},
 		{name: "exit signal", kind: event.KindExit, do: doKilled, want: wantKilled},
@@ -103,6 +105,36 @@ func doLongArgv(string) (facts, error) {
 
 func wantLongArgv(_ string, f facts) []event.Event {
 	return []event.Event{{Process: &event.Process{Ref: event.Ref{PID: f.int("pid")}, ArgvTruncated: true}}}
+}
+
+// doDeepExec runs a program and a script whose paths do not fit into an event.
+func doDeepExec(dir string) (facts, error) {
+	if err := descend(dir, longComponent, 20); err != nil {
+		return nil, err
+	}
+	if _, err := program("."); err != nil {
+		return nil, err
+	}
+	if _, _, err := script(".", "script", plainScript); err != nil {
+		return nil, err
+	}
+	ran, err := run(exec.Command("./program"))
+	if err != nil {
+		return nil, err
+	}
+	interpreted, err := run(exec.Command("./script"))
+	return facts{"program": ran["pid"], "script": interpreted["pid"]}, err
+}
+
+func wantDeepExec(_ string, f facts) []event.Event {
+	deep := strings.Repeat("/"+longComponent, 16)
+	return []event.Event{{
+		Process: &event.Process{Ref: event.Ref{PID: f.int("program")}},
+		Exec:    &event.Exec{File: event.File{Path: deep + "/program", PathTruncated: true}},
+	}, {
+		Process: &event.Process{Ref: event.Ref{PID: f.int("script")}},
+		Exec:    &event.Exec{Script: deep + "/script", ScriptTruncated: true},
+	}}
 }
 
 func wantFork(_ string, f facts) []event.Event {

@@ -12,11 +12,14 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/stockade-security/stockade/event"
+	"github.com/stockade-security/stockade/internal/kernel"
+	"github.com/stockade-security/stockade/internal/sensor/system"
 )
 
 func systemActivities() []activity {
@@ -418,4 +421,28 @@ func doOOM(string) (facts, error) {
 
 func wantOOM(_ string, f facts) []event.Event {
 	return []event.Event{{OOM: &event.OOM{Victim: event.Ref{PID: f.int("pid")}}}}
+}
+
+// TestVictimMemory looks at how much the process held that ran out of 64 MiB.
+func TestVictimMemory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: BPF and a cgroup of its own")
+	}
+	if why := noMemoryController(); why != "" {
+		t.Skip(why)
+	}
+	w := newWatch(t, []*kernel.Sensor{system.New(system.Options{})})
+	for _, e := range w.observe(t, named(t, "oom kill")).events {
+		if e.Kind != event.KindOOMKill {
+			continue
+		}
+		if e.OOM.Victim.StartNS == 0 {
+			t.Skip("before Linux 6.9 the kernel tells the victim's number alone")
+		}
+		if n := e.OOM.ResidentBytes; n < 32<<20 || n > 65<<20 {
+			t.Errorf("the victim held %d bytes", n)
+		}
+		return
+	}
+	t.Error("nobody was ended for want of memory")
 }

@@ -25,7 +25,7 @@ func decode(r *kernel.Record, e *event.Event) error {
 		e.File = &f
 		return nil
 	}
-	e.Memory = &event.Memory{Operation: operation(m.Operation), Protection: protection(m.Protection), Bytes: m.Bytes, Path: path}
+	e.Memory = &event.Memory{Operation: operation(m.Operation), Protection: protection(m.Protection), Bytes: m.Bytes, Path: path, PathTruncated: cut}
 	return nil
 }
 

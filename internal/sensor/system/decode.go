@@ -4,6 +4,7 @@ package system
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/kernel"
@@ -122,7 +123,10 @@ func decodeOOM(r *kernel.Record, e *event.Event) error {
 	if err != nil {
 		return err
 	}
-	e.OOM = &event.OOM{Victim: event.Ref{PID: int(b.Pid), StartNS: b.StartNs, Name: kernel.CString(b.Comm[:])}}
+	e.OOM = &event.OOM{
+		Victim:        event.Ref{PID: int(b.Pid), StartNS: b.StartNs, Name: kernel.CString(b.Comm[:])},
+		ResidentBytes: b.ResidentPages * uint64(os.Getpagesize()),
+	}
 	return nil
 }
 
