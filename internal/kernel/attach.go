@@ -102,7 +102,7 @@ func (k *Kernel) expand(h *Hook, p *ebpf.ProgramSpec, rung Rung) []copied {
 	}
 	var out []copied
 	for _, c := range h.Syscalls {
-		if rung == Tracepoints || k.ambiguous("__x64_sys_"+c.Name) {
+		if rung == Tracepoints {
 			out = append(out, copied{plan{name: p.Name, target: "sys_exit/" + c.Name, hook: h, syscall: c}, p})
 			continue
 		}
@@ -117,22 +117,6 @@ func (k *Kernel) expand(h *Hook, p *ebpf.ProgramSpec, rung Rung) []copied {
 		}
 	}
 	return out
-}
-
-// ambiguous says whether the kernel's types have two functions of that name, so that none can be named as a target. On
-// 6.1 those are the system calls that a configuration may leave out: the stub is described beside the real one.
-func (k *Kernel) ambiguous(name string) bool {
-	all, err := k.types.AnyTypesByName(name)
-	if err != nil {
-		return false
-	}
-	n := 0
-	for _, t := range all {
-		if _, ok := t.(*btf.Func); ok {
-			n++
-		}
-	}
-	return n > 1
 }
 
 // missing says what the kernel lacks for a program, as far as its types tell.
@@ -153,7 +137,10 @@ func (k *Kernel) missing(p *ebpf.ProgramSpec) string {
 		return ""
 	}
 	var fn *btf.Func
-	if err := k.types.TypeByName(name, &fn); err != nil {
+	switch err := k.types.TypeByName(name, &fn); {
+	case errors.Is(err, btf.ErrMultipleMatches):
+		return "more than one function " + name
+	case err != nil:
 		return "no function " + name
 	}
 	return ""

@@ -43,6 +43,7 @@ type Kernel struct {
 	cfg      Config
 	core     *ebpf.Collection
 	types    *btf.Spec
+	cache    *btf.Cache // of types, for loading programs
 	loaded   []*ebpf.Collection
 	links    []link.Link // kept: a link that is garbage-collected detaches its program
 	reader   *ringbuf.Reader
@@ -55,11 +56,11 @@ type Kernel struct {
 
 // Open loads what all sensors share. Nothing is attached yet.
 func Open(cfg Config) (*Kernel, error) {
-	types, err := btf.LoadKernelSpec()
+	types, cache, err := loadTypes()
 	if err != nil {
 		return nil, fmt.Errorf("load the kernel's types: %w", err)
 	}
-	k := &Kernel{cfg: cfg, types: types, handlers: map[int]bool{}, decoders: map[event.Kind]func(*Record, *event.Event) error{}}
+	k := &Kernel{cfg: cfg, types: types, cache: cache, handlers: map[int]bool{}, decoders: map[event.Kind]func(*Record, *event.Event) error{}}
 	spec, err := loadBpf()
 	if err != nil {
 		return nil, fmt.Errorf("read the core object: %w", err)
@@ -86,6 +87,7 @@ func (k *Kernel) options(shared map[string]*ebpf.Map) ebpf.CollectionOptions {
 	return ebpf.CollectionOptions{
 		MapReplacements: shared,
 		Programs:        ebpf.ProgramOptions{KernelTypes: k.types},
+		Cache:           k.cache,
 	}
 }
 

@@ -131,7 +131,6 @@ const (
 	bpfProgFileSetattr     = "file_setattr"
 	bpfProgFileSetxattr    = "file_setxattr"
 	bpfProgFileSetxattrat  = "file_setxattrat"
-	bpfProgFileV_copy      = "file_v_copy"
 	bpfProgFileWrite       = "file_write"
 	bpfVarRungEvidence     = "rung_evidence"
 	bpfVarScopeCgroup      = "scope_cgroup"
@@ -239,7 +238,6 @@ type bpfProgramSpecs struct {
 	FileSetattr     *ebpf.ProgramSpec `ebpf:"file_setattr"`
 	FileSetxattr    *ebpf.ProgramSpec `ebpf:"file_setxattr"`
 	FileSetxattrat  *ebpf.ProgramSpec `ebpf:"file_setxattrat"`
-	FileV_copy      *ebpf.ProgramSpec `ebpf:"file_v_copy"`
 	FileWrite       *ebpf.ProgramSpec `ebpf:"file_write"`
 }
 
@@ -378,7 +376,6 @@ type bpfPrograms struct {
 	FileSetattr     *ebpf.Program `ebpf:"file_setattr"`
 	FileSetxattr    *ebpf.Program `ebpf:"file_setxattr"`
 	FileSetxattrat  *ebpf.Program `ebpf:"file_setxattrat"`
-	FileV_copy      *ebpf.Program `ebpf:"file_v_copy"`
 	FileWrite       *ebpf.Program `ebpf:"file_write"`
 }
 
@@ -440,7 +437,6 @@ func (p *bpfPrograms) Close() error {
 		p.FileSetattr,
 		p.FileSetxattr,
 		p.FileSetxattrat,
-		p.FileV_copy,
 		p.FileWrite,
 	)
 }

@@ -82,8 +82,7 @@ func volumeCalls() []kernel.Hook {
 		one(bpfProgFileWrite, "pwritev2", 328, 379),
 		one(bpfProgFileSendfile, "sendfile", -1, 187),
 		one(bpfProgFileSendfile, "sendfile64", 40, 239),
-		{Program: bpfProgFileV_copy, Rung: kernel.Trampolines},
-		{Program: bpfProgFileCopy, Rung: kernel.Tracepoints, Syscalls: []kernel.Syscall{{Name: "copy_file_range", Native: 326, IA32: 377}}},
+		one(bpfProgFileCopy, "copy_file_range", 326, 377),
 		one(bpfProgFileCopy, "splice", 275, 313),
 	}
 }

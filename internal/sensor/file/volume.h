@@ -85,14 +85,5 @@ SYSCALL_PROG(file_read) { return moved(arg(regs, 0), ret, 0); }
 SYSCALL_PROG(file_write) { return moved(arg(regs, 0), ret, 1); }
 /* sendfile(out, in, …) */
 SYSCALL_PROG(file_sendfile) { moved(arg(regs, 1), ret, 0); return moved(arg(regs, 0), ret, 1); }
-/* copy_file_range with trampolines: 6.1 has the types of its system call's entry twice, so that no program can be attached
- * there. Overlayfs calls this again for the files of its layers. */
-SEC("fexit/vfs_copy_file_range") int BPF_PROG(file_v_copy, struct file *in, __s64 at, struct file *out, __s64 to, __u64 bytes, unsigned int flags, long ret)
-{
-	if (ret < 0 || in->f_mode & FMODE_NOACCOUNT || out->f_mode & FMODE_NOACCOUNT)
-		return 0;
-	moved_of(in, ret, 0);
-	return moved_of(out, ret, 1);
-}
 /* copy_file_range(in, …, out, …), splice(in, …, out, …) */
 SYSCALL_PROG(file_copy) { moved(arg(regs, 0), ret, 0); return moved(arg(regs, 2), ret, 1); }

@@ -114,7 +114,7 @@ static __always_inline int attached(long ret, __u64 flags, __u64 at)
 /* i386's ipc(SHMAT) is not seen. */
 SYSCALL_PROG(library_shmat) { return attached(ret, arg(regs, 2), ret); }
 
-/* With trampolines it is. 6.1 describes __x64_sys_shmat twice, so nothing can be attached there. */
+/* With trampolines it is, as both calls come here. */
 SEC("fexit/do_shmat") int BPF_PROG(library_doshmat, int id, char *addr, int flags, unsigned long *to, unsigned long align, long ret)
 {
 	unsigned long at = 0;
