@@ -3,6 +3,7 @@
 package activity
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -30,11 +31,13 @@ func systemActivities() []activity {
 		{name: "bpf map", kind: event.KindBPF, do: doBPF, want: wantBPF},
 		{name: "module load", kind: event.KindModuleLoad, do: doModule, want: wantModule(event.KindModuleLoad), skip: noModules, alone: true},
 		{name: "module unload", kind: event.KindModuleUnload, do: doModule, want: wantModule(event.KindModuleUnload), skip: noModules, alone: true},
+		{name: "module refused", kind: event.KindModuleLoad, do: doModuleRefused, want: wantModuleRefused},
+		{name: "system i386", kind: event.KindUmount, do: doSystem32, want: wantSystem32, skip: noCalls32},
 		{name: "mount", kind: event.KindMount, do: doMount, want: wantMount},
 		{name: "mount refused", kind: event.KindMount, do: doMountRefused, want: wantMountRefused},
 		{name: "umount", kind: event.KindUmount, do: doMount, want: wantUmount},
 		{name: "credential", kind: event.KindCredential, do: doCredential, want: wantCredential},
-		{name: "capability", kind: event.KindCapability, do: doCapability, want: wantCapability},
+		{name: "capability", kind: event.KindCapability, do: doCapability, want: wantCapability, skip: noCapableTracepoint},
 		{name: "namespace", kind: event.KindNamespace, do: doNamespace, want: wantNamespace},
 		{name: "kexec", kind: event.KindKexec, do: doKexec, want: wantCall(unix.EINVAL, event.Call{Syscall: "kexec_load"}), skip: noKexec},
 		{name: "settime", kind: event.KindSettime, do: doSettime, want: wantSettime},
@@ -183,6 +186,75 @@ func wantModule(kind event.Kind) func(string, facts) []event.Event {
 	}
 }
 
+// doModuleRefused passes what is no module, from memory and from a file.
+func doModuleRefused(dir string) (facts, error) {
+	name := filepath.Join(dir, "a")
+	if err := write(name); err != nil {
+		return nil, err
+	}
+	open, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer open.Close()
+	f := facts{}
+	for call, err := range map[string]error{"init": unix.InitModule([]byte("data"), ""), "finit": unix.FinitModule(int(open.Fd()), "", 0)} {
+		var errno unix.Errno
+		if !errors.As(err, &errno) {
+			return nil, fmt.Errorf("%s of what is no module: %w", call, err)
+		}
+		f[call] = strconv.Itoa(int(errno))
+	}
+	return f, nil
+}
+
+func wantModuleRefused(dir string, f facts) []event.Event {
+	return []event.Event{{Errno: f.int("finit"), Module: &event.Module{Path: filepath.Join(dir, "a")}}}
+}
+
+// doSystem32 makes calls that only 32-bit programs have. What they point to is not there, or is the beginning of the
+// program's file.
+func doSystem32(dir string) (facts, error) {
+	const noClock = 99
+	socket := []byte{0xeb, 3 * 4} // jump over the arguments
+	for _, a := range []uint32{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_XFRM} {
+		socket = binary.LittleEndian.AppendUint32(socket, a)
+	}
+	path, err := program(dir, socket,
+		call32(22, at+1),                 // oldumount("ELF…")
+		call32(23, 0),                    // setuid16
+		call32(25, 0),                    // stime32(NULL)
+		call32(264, 0, 0),                // clock_settime32(CLOCK_REALTIME, NULL)
+		call32(343, noClock, at),         // clock_adjtime32
+		call32(117, 24, 1<<31-1, 0, 0),   // ipc(SHMCTL, …, IPC_RMID)
+		call32(117, 1, 1<<31-1, 0, 0),    // ipc(SEMOP)
+		call32(102, 1, at+codeAt+2),      // socketcall(SYS_SOCKET)
+		call32(350, ^uint32(0), at+4, 0)) // finit_module
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path)
+	cmd.Dir = dir
+	return run(cmd)
+}
+
+func wantSystem32(dir string, f facts) []event.Event {
+	by := &event.Process{Ref: event.Ref{PID: f.int("pid")}}
+	want := []event.Event{
+		{Process: by, Errno: int(unix.ENOENT), Mount: &event.Mount{Operation: "umount", Target: filepath.Join(dir, "ELF\x02\x01\x01")}},
+		{Process: by, Kind: event.KindCredential, Credential: &event.Credential{Operation: "setuid"}},
+		{Process: by, Kind: event.KindSettime, Errno: int(unix.EFAULT), Call: &event.Call{Syscall: "stime"}},
+		{Process: by, Kind: event.KindSettime, Errno: int(unix.EFAULT), Call: &event.Call{Syscall: "clock_settime", Operation: "CLOCK_REALTIME"}},
+		{Process: by, Kind: event.KindSettime, Errno: int(unix.EINVAL), Call: &event.Call{Syscall: "clock_adjtime", Operation: "99"}},
+		{Process: by, Kind: event.KindIPC, Errno: int(unix.EINVAL), Call: &event.Call{Syscall: "shmctl", Operation: "IPC_RMID", Argument: "2147483647"}},
+		{Process: by, Kind: event.KindIPC},
+	}
+	if trampolines() {
+		want = append(want, event.Event{Process: by, Kind: event.KindXfrm, Call: &event.Call{Syscall: "socketcall", Operation: "NETLINK_XFRM"}})
+	}
+	return want
+}
+
 // doMount mounts in a namespace of its own.
 func doMount(dir string) (facts, error) {
 	runtime.LockOSThread()
@@ -251,6 +323,22 @@ func doCredential(string) (facts, error) {
 
 func wantCredential(string, facts) []event.Event {
 	return []event.Event{{Credential: &event.Credential{Operation: "setresuid", EUID: 65534}}}
+}
+
+// noCapableTracepoint: without trampolines refused capabilities are seen from Linux 6.14 on.
+func noCapableTracepoint() string {
+	var name unix.Utsname
+	var major, minor int
+	if err := unix.Uname(&name); err != nil {
+		return err.Error()
+	}
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return err.Error()
+	}
+	if !trampolines() && (major < 6 || major == 6 && minor < 14) {
+		return "the kernel has no tracepoint of capability checks, which came with 6.14"
+	}
+	return ""
 }
 
 func doCapability(string) (facts, error) {

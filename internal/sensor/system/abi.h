@@ -12,6 +12,10 @@ enum {
 };
 /* x86-64 system calls that share a program with others. */
 enum { PTRACE_NR = 101, ADJTIMEX_NR = 159, SETNS_NR = 308, FINIT_MODULE_NR = 313, MOVE_MOUNT_NR = 429 };
+/* i386's. */
+enum { ADJTIMEX_IA32 = 124, FINIT_MODULE_IA32 = 350 };
+enum { SEMGET = 2, SEMCTL = 3, MSGGET = 13, MSGCTL = 14, SHMGET = 23, SHMCTL = 24 }; /* ipc(2)'s first argument */
+enum { SYS_SOCKET = 1 };                                                             /* socketcall(2)'s */
 enum {
 	PTRACE_TRACEME = 0, PTRACE_POKETEXT = 4, PTRACE_POKEDATA = 5, PTRACE_SETREGS = 13, PTRACE_ATTACH = 16, PTRACE_SETREGSET = 0x4205,
 	PTRACE_SEIZE = 0x4206,

@@ -120,10 +120,12 @@ const (
 	bpfProgSystemFsmount    = "system_fsmount"
 	bpfProgSystemIoUring    = "system_io_uring"
 	bpfProgSystemIpc        = "system_ipc"
+	bpfProgSystemIpc32      = "system_ipc32"
 	bpfProgSystemKexec      = "system_kexec"
 	bpfProgSystemKey        = "system_key"
 	bpfProgSystemKeyctl     = "system_keyctl"
 	bpfProgSystemMnttree    = "system_mnttree"
+	bpfProgSystemModfail    = "system_modfail"
 	bpfProgSystemModfree    = "system_modfree"
 	bpfProgSystemModload    = "system_modload"
 	bpfProgSystemMount      = "system_mount"
@@ -137,6 +139,7 @@ const (
 	bpfProgSystemSignal     = "system_signal"
 	bpfProgSystemUmount     = "system_umount"
 	bpfProgSystemXfrm       = "system_xfrm"
+	bpfProgSystemXfrm32     = "system_xfrm32"
 	bpfVarCapabilityGranted = "capability_granted"
 	bpfVarRungEvidence      = "rung_evidence"
 	bpfVarScopeCgroup       = "scope_cgroup"
@@ -202,10 +205,12 @@ type bpfProgramSpecs struct {
 	SystemFsmount *ebpf.ProgramSpec `ebpf:"system_fsmount"`
 	SystemIoUring *ebpf.ProgramSpec `ebpf:"system_io_uring"`
 	SystemIpc     *ebpf.ProgramSpec `ebpf:"system_ipc"`
+	SystemIpc32   *ebpf.ProgramSpec `ebpf:"system_ipc32"`
 	SystemKexec   *ebpf.ProgramSpec `ebpf:"system_kexec"`
 	SystemKey     *ebpf.ProgramSpec `ebpf:"system_key"`
 	SystemKeyctl  *ebpf.ProgramSpec `ebpf:"system_keyctl"`
 	SystemMnttree *ebpf.ProgramSpec `ebpf:"system_mnttree"`
+	SystemModfail *ebpf.ProgramSpec `ebpf:"system_modfail"`
 	SystemModfree *ebpf.ProgramSpec `ebpf:"system_modfree"`
 	SystemModload *ebpf.ProgramSpec `ebpf:"system_modload"`
 	SystemMount   *ebpf.ProgramSpec `ebpf:"system_mount"`
@@ -219,6 +224,7 @@ type bpfProgramSpecs struct {
 	SystemSignal  *ebpf.ProgramSpec `ebpf:"system_signal"`
 	SystemUmount  *ebpf.ProgramSpec `ebpf:"system_umount"`
 	SystemXfrm    *ebpf.ProgramSpec `ebpf:"system_xfrm"`
+	SystemXfrm32  *ebpf.ProgramSpec `ebpf:"system_xfrm32"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
@@ -319,10 +325,12 @@ type bpfPrograms struct {
 	SystemFsmount *ebpf.Program `ebpf:"system_fsmount"`
 	SystemIoUring *ebpf.Program `ebpf:"system_io_uring"`
 	SystemIpc     *ebpf.Program `ebpf:"system_ipc"`
+	SystemIpc32   *ebpf.Program `ebpf:"system_ipc32"`
 	SystemKexec   *ebpf.Program `ebpf:"system_kexec"`
 	SystemKey     *ebpf.Program `ebpf:"system_key"`
 	SystemKeyctl  *ebpf.Program `ebpf:"system_keyctl"`
 	SystemMnttree *ebpf.Program `ebpf:"system_mnttree"`
+	SystemModfail *ebpf.Program `ebpf:"system_modfail"`
 	SystemModfree *ebpf.Program `ebpf:"system_modfree"`
 	SystemModload *ebpf.Program `ebpf:"system_modload"`
 	SystemMount   *ebpf.Program `ebpf:"system_mount"`
@@ -336,6 +344,7 @@ type bpfPrograms struct {
 	SystemSignal  *ebpf.Program `ebpf:"system_signal"`
 	SystemUmount  *ebpf.Program `ebpf:"system_umount"`
 	SystemXfrm    *ebpf.Program `ebpf:"system_xfrm"`
+	SystemXfrm32  *ebpf.Program `ebpf:"system_xfrm32"`
 }
 
 func (p *bpfPrograms) Close() error {
@@ -348,10 +357,12 @@ func (p *bpfPrograms) Close() error {
 		p.SystemFsmount,
 		p.SystemIoUring,
 		p.SystemIpc,
+		p.SystemIpc32,
 		p.SystemKexec,
 		p.SystemKey,
 		p.SystemKeyctl,
 		p.SystemMnttree,
+		p.SystemModfail,
 		p.SystemModfree,
 		p.SystemModload,
 		p.SystemMount,
@@ -365,6 +376,7 @@ func (p *bpfPrograms) Close() error {
 		p.SystemSignal,
 		p.SystemUmount,
 		p.SystemXfrm,
+		p.SystemXfrm32,
 	)
 }
 

@@ -2,10 +2,13 @@
 
 package system
 
-import "github.com/stockade-security/stockade/internal/kernel"
+import (
+	"strings"
 
-// The system calls of each program, by name, x86-64 number and i386 number (arch/x86/entry/syscalls). The i386 calls that
-// take 16-bit ids or go through ipc(2) and socketcall(2) are not seen on the rung without trampolines.
+	"github.com/stockade-security/stockade/internal/kernel"
+)
+
+// The system calls of each program, by name of the kernel's function, x86-64 number and i386 number (arch/x86/entry/syscalls).
 var (
 	ptraceCalls    = []kernel.Syscall{{Name: "ptrace", Native: 101, IA32: 26}}
 	processVMCalls = []kernel.Syscall{{Name: "process_vm_readv", Native: 310, IA32: 347}, {Name: "process_vm_writev", Native: 311, IA32: 348}}
@@ -15,7 +18,7 @@ var (
 		{Name: "open_tree", Native: 428, IA32: 428}, {Name: "move_mount", Native: 429, IA32: 429}, {Name: "mount_setattr", Native: 442, IA32: 442},
 	}
 	fsmountCalls    = []kernel.Syscall{{Name: "fsmount", Native: 432, IA32: 432}, {Name: "pivot_root", Native: 155, IA32: 217}}
-	umountCalls     = []kernel.Syscall{{Name: "umount", Native: 166, IA32: 52}} // umount2 by its kernel name
+	umountCalls     = []kernel.Syscall{{Name: "umount", Native: 166, IA32: 52}, {Name: "oldumount", Native: -1, IA32: 22}} // umount is umount2
 	credentialCalls = []kernel.Syscall{
 		{Name: "setuid", Native: 105, IA32: 213},
 		{Name: "setgid", Native: 106, IA32: 214},
@@ -27,6 +30,15 @@ var (
 		{Name: "setfsuid", Native: 122, IA32: 215},
 		{Name: "setfsgid", Native: 123, IA32: 216},
 		{Name: "capset", Native: 126, IA32: 185},
+		{Name: "setuid16", Native: -1, IA32: 23},
+		{Name: "setgid16", Native: -1, IA32: 46},
+		{Name: "setreuid16", Native: -1, IA32: 70},
+		{Name: "setregid16", Native: -1, IA32: 71},
+		{Name: "setgroups16", Native: -1, IA32: 81},
+		{Name: "setfsuid16", Native: -1, IA32: 138},
+		{Name: "setfsgid16", Native: -1, IA32: 139},
+		{Name: "setresuid16", Native: -1, IA32: 164},
+		{Name: "setresgid16", Native: -1, IA32: 170},
 	}
 	namespaceCalls = []kernel.Syscall{{Name: "unshare", Native: 272, IA32: 310}, {Name: "setns", Native: 308, IA32: 346}}
 	kexecCalls     = []kernel.Syscall{{Name: "kexec_load", Native: 246, IA32: 283}, {Name: "kexec_file_load", Native: 320, IA32: -1}}
@@ -41,12 +53,25 @@ var (
 		{Name: "mq_open", Native: 240, IA32: 277},
 		{Name: "mq_unlink", Native: 241, IA32: 278},
 	}
-	settimeCalls = []kernel.Syscall{{Name: "settimeofday", Native: 164, IA32: 79}, {Name: "clock_settime", Native: 227, IA32: 404}}
-	adjtimeCalls = []kernel.Syscall{{Name: "adjtimex", Native: 159, IA32: 124}, {Name: "clock_adjtime", Native: 305, IA32: 405}}
-	prctlCalls   = []kernel.Syscall{{Name: "prctl", Native: 157, IA32: 172}}
-	keyctlCalls  = []kernel.Syscall{{Name: "keyctl", Native: 250, IA32: 288}}
-	keyCalls     = []kernel.Syscall{{Name: "add_key", Native: 248, IA32: 286}, {Name: "request_key", Native: 249, IA32: 287}}
-	socketCalls  = []kernel.Syscall{{Name: "socket", Native: 41, IA32: 359}}
+	ipcCall      = []kernel.Syscall{{Name: "ipc", Native: -1, IA32: 117}}
+	settimeCalls = []kernel.Syscall{
+		{Name: "settimeofday", Native: 164, IA32: 79},
+		{Name: "clock_settime", Native: 227, IA32: 404},
+		{Name: "clock_settime32", Native: -1, IA32: 264},
+		{Name: "stime32", Native: -1, IA32: 25},
+	}
+	adjtimeCalls = []kernel.Syscall{
+		{Name: "adjtimex", Native: 159, IA32: -1},
+		{Name: "adjtimex_time32", Native: -1, IA32: 124},
+		{Name: "clock_adjtime", Native: 305, IA32: 405},
+		{Name: "clock_adjtime32", Native: -1, IA32: 343},
+	}
+	prctlCalls  = []kernel.Syscall{{Name: "prctl", Native: 157, IA32: 172}}
+	keyctlCalls = []kernel.Syscall{{Name: "keyctl", Native: 250, IA32: 288}}
+	keyCalls    = []kernel.Syscall{{Name: "add_key", Native: 248, IA32: 286}, {Name: "request_key", Native: 249, IA32: 287}}
+	socketCalls = []kernel.Syscall{{Name: "socket", Native: 41, IA32: 359}}
+	socketCall  = []kernel.Syscall{{Name: "socketcall", Native: -1, IA32: 102}}
+	moduleCalls = []kernel.Syscall{{Name: "init_module", Native: 175, IA32: 128}, {Name: "finit_module", Native: 313, IA32: 350}}
 )
 
 // callName names a call that one of the programs reports.
@@ -54,9 +79,26 @@ func callName(number uint32, compat bool) string {
 	for _, h := range hooks() {
 		for _, c := range h.Syscalls {
 			if compat && c.IA32 == int(number) || !compat && c.Native == int(number) {
-				return c.Name
+				return plain(c.Name)
 			}
 		}
 	}
 	return ""
+}
+
+// plain is the call's name without what the kernel's function has for 16-bit ids and 32-bit times.
+func plain(function string) string {
+	if function == "oldumount" {
+		return "umount"
+	}
+	name := strings.TrimSuffix(strings.TrimSuffix(function, "16"), "32")
+	return strings.TrimSuffix(name, "_time")
+}
+
+// ipcCalled names what i386's ipc(2) is a door to, by its first argument, and gives it the arguments of that call
+// (include/uapi/linux/ipc.h; the upper half is a version). Empty: an operation, which is no event.
+func ipcCalled(c *bpfCall) string {
+	name := map[uint32]string{2: "semget", 3: "semctl", 13: "msgget", 14: "msgctl", 23: "shmget", 24: "shmctl"}[uint32(c.Args[0])&0xffff]
+	copy(c.Args[:], c.Args[1:4])
+	return name
 }

@@ -45,6 +45,9 @@ func decode(r *kernel.Record, e *event.Event) error {
 		e.Ptrace = ptraceDetail(name, c)
 		return nil
 	}
+	if name == "ipc" {
+		name = ipcCalled(c)
+	}
 	e.Call = &event.Call{Syscall: name}
 	return describe(r, e.Call, c)
 }

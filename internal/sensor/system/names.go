@@ -46,7 +46,7 @@ func describe(r *kernel.Record, call *event.Call, c *bpfCall) error {
 		call.Argument = strconv.FormatUint(c.Args[1], 10) + " segments"
 	case "kexec_file_load":
 		call.Argument = "flags " + hex(c.Args[4])
-	case "socket":
+	case "socket", "socketcall":
 		call.Operation = "NETLINK_XFRM"
 	}
 	return nil

@@ -140,7 +140,7 @@ SYSCALL_PROG(system_bpf)
 }
 
 /* A module that the kernel has accepted, in the context of the task that asked. Its name is the kernel's own; the file
- * is found through the descriptor that the task's registers still hold. Refused modules are not seen here. */
+ * is found through the descriptor that the task's registers still hold. */
 SEC("tp_btf/module_load") int BPF_PROG(system_modload, struct module *module)
 {
 	if (!in_scope())
@@ -156,6 +156,28 @@ SEC("tp_btf/module_load") int BPF_PROG(system_modload, struct module *module)
 	struct file *file = number == FINIT_MODULE_NR && !is_compat() ? file_of(fd) : 0;
 	emit_kernel_string(s, module->name);
 	m->from_file = file != 0;
+	if (file)
+		emit_path(s, &file->f_path);
+	else
+		emit_no_string(s);
+	emit_end(s);
+	return 0;
+}
+
+/* init_module and finit_module that failed, be it for want of a privilege, for the module's form or signature, or because
+ * the module itself gave up after the kernel had accepted it. Its name is not known, its file is. */
+SYSCALL_PROG(system_modfail)
+{
+	if (ret >= 0 || !in_scope())
+		return 0;
+	struct slot *s = emit_begin(KIND_MODULE_LOAD, EV_RUNG, sizeof(struct module_load));
+	if (!s)
+		return 0;
+	emit_record(s)->error = -ret;
+	struct module_load *m = emit_body(s);
+	struct file *file = syscall_number(regs) == (is_compat() ? FINIT_MODULE_IA32 : FINIT_MODULE_NR) ? file_of(arg(regs, 0)) : 0;
+	m->from_file = file != 0;
+	emit_no_string(s);
 	if (file)
 		emit_path(s, &file->f_path);
 	else
@@ -281,13 +303,23 @@ SYSCALL_PROG(system_ns)
 SYSCALL_PROG(system_kexec) { return in_scope() ? call(regs, ret, KIND_KEXEC) : 0; }
 SYSCALL_PROG(system_io_uring) { return in_scope() ? call(regs, ret, KIND_IO_URING) : 0; }
 SYSCALL_PROG(system_ipc) { return in_scope() ? call(regs, ret, KIND_IPC) : 0; }
+/* i386's one door to them. What works on elements that exist, and shmat, is left out. */
+SYSCALL_PROG(system_ipc32)
+{
+	switch (arg(regs, 0) & 0xffff) {
+	case SEMGET: case SEMCTL: case MSGGET: case MSGCTL: case SHMGET: case SHMCTL:
+		return in_scope() ? call(regs, ret, KIND_IPC) : 0;
+	}
+	return 0;
+}
+
 SYSCALL_PROG(system_settime) { return in_scope() ? call(regs, ret, KIND_SETTIME) : 0; }
 
 /* adjtimex, clock_adjtime: with modes 0 they only read. */
 SYSCALL_PROG(system_adjtime)
 {
 	__u32 modes = 0;
-	void *timex = (void *)(syscall_number(regs) == ADJTIMEX_NR || is_compat() ? arg(regs, 0) : arg(regs, 1));
+	void *timex = (void *)(syscall_number(regs) == (is_compat() ? ADJTIMEX_IA32 : ADJTIMEX_NR) ? arg(regs, 0) : arg(regs, 1));
 	bpf_probe_read_user(&modes, sizeof(modes), timex);
 	return modes && in_scope() ? call(regs, ret, KIND_SETTIME) : 0;
 }
@@ -343,6 +375,15 @@ SYSCALL_PROG(system_xfrm)
 	if (arg(regs, 0) != AF_NETLINK || arg(regs, 2) != NETLINK_XFRM || !in_scope())
 		return 0;
 	return call(regs, ret, KIND_XFRM);
+}
+
+/* The same through i386's one door to sockets. */
+SYSCALL_PROG(system_xfrm32)
+{
+	__u32 a[3] = {};
+	if (arg(regs, 0) != SYS_SOCKET || bpf_probe_read_user(a, sizeof(a), (void *)arg(regs, 1)))
+		return 0;
+	return a[0] == AF_NETLINK && a[2] == NETLINK_XFRM && in_scope() ? call(regs, ret, KIND_XFRM) : 0;
 }
 
 #include "check.h"

@@ -43,6 +43,7 @@ func hooks() []kernel.Hook {
 		{Program: bpfProgSystemSignal},
 		{Program: bpfProgSystemModload},
 		{Program: bpfProgSystemModfree},
+		{Program: bpfProgSystemModfail, Syscalls: moduleCalls},
 		{Program: bpfProgSystemCapable, When: hasCapableTracepoint},
 		{Program: bpfProgSystemCapfn, Rung: kernel.Trampolines, When: func(s *btf.Spec) bool { return !hasCapableTracepoint(s) }},
 		{Program: bpfProgSystemOom, When: victimIsTask},
@@ -59,12 +60,15 @@ func hooks() []kernel.Hook {
 		{Program: bpfProgSystemKexec, Syscalls: kexecCalls},
 		{Program: bpfProgSystemIoUring, Syscalls: uringCalls},
 		{Program: bpfProgSystemIpc, Syscalls: ipcCalls},
+		{Program: bpfProgSystemIpc32, Syscalls: ipcCall},
 		{Program: bpfProgSystemSettime, Syscalls: settimeCalls},
 		{Program: bpfProgSystemAdjtime, Syscalls: adjtimeCalls},
 		{Program: bpfProgSystemPrctl, Syscalls: prctlCalls},
 		{Program: bpfProgSystemKeyctl, Syscalls: keyctlCalls},
 		{Program: bpfProgSystemKey, Syscalls: keyCalls},
 		{Program: bpfProgSystemXfrm, Syscalls: socketCalls},
+		// The dispatcher has one program for each call, and this one's is the network sensor's.
+		{Program: bpfProgSystemXfrm32, Rung: kernel.Trampolines, Syscalls: socketCall},
 	}
 }
 
