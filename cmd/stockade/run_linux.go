@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stockade-security/stockade/internal/api"
 	"github.com/stockade-security/stockade/internal/daemon"
 	"github.com/stockade-security/stockade/internal/kernel/probe"
 	"github.com/stockade-security/stockade/internal/show"
@@ -49,4 +50,12 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 		err = e
 	}
 	return err
+}
+
+// plannedSensors says how a guard would observe here. Only root can try.
+func plannedSensors() ([]api.Sensor, error) {
+	if err := probe.Ready(); err != nil {
+		return nil, err
+	}
+	return daemon.PlanSensors()
 }

@@ -45,12 +45,16 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 	}
 	c.PrintErrln("stockade: there are no kernel sensors for " + runtime.GOOS + ": only starts and ends of programs are seen, by sampling the list " +
 		"of processes once a second, so that short-lived ones are missed, and nothing can be enforced")
+	sensors, err := plannedSensors()
+	if err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(c.Context())
 	defer stop()
 	s := &sampled{stop: stop, image: image, status: api.Status{
 		Version: currentBuild().Version, Instance: g.instance, PID: os.Getpid(), StartedAt: time.Now(), Mode: string(policy.ModeAudit),
 		Policy:  api.Policy{Path: path, Digest: p.Digest()},
-		Sensors: []api.Sensor{{Name: "process", Evidence: event.EvidencePoller, Note: "sampled"}},
+		Sensors: sensors,
 		Events:  map[event.Kind]uint64{}, Violations: api.Violations{BySeverity: map[event.Severity]uint64{}}, Lost: map[string]uint64{},
 	}}
 	if err := s.open(c, f); err != nil {
@@ -169,4 +173,9 @@ func (s *sampled) lost(losses []event.Loss) {
 	for _, l := range losses {
 		s.status.Lost[l.Cause] += l.Records
 	}
+}
+
+// plannedSensors says how a guard observes here.
+func plannedSensors() ([]api.Sensor, error) {
+	return []api.Sensor{{Name: "process", Evidence: event.EvidencePoller, Note: "sampled"}}, nil
 }

@@ -115,6 +115,7 @@ func (g *scripted) Status() api.Status {
 		Events:     map[event.Kind]uint64{event.KindExec: 3, event.KindFileOpen: 40},
 		Violations: api.Violations{BySeverity: map[event.Severity]uint64{event.SeverityHigh: 2}, WouldDeny: 1},
 		Produced:   45, Delivered: 43, Lost: map[string]uint64{"ring_full": 2},
+		Gaps:       map[string]uint64{"restarts_unchecked": 5},
 		CPUSeconds: 1.25, RSSBytes: 32 << 20, KernelMapBytes: 8 << 20, Streams: g.Streams(),
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/api"
 	"github.com/stockade-security/stockade/internal/show"
 )
@@ -61,6 +60,7 @@ func writeStatus(w io.Writer, s api.Status, now time.Time) error {
 	row("violations", "%s, of which enforce mode would deny %d", tally(s.Violations.BySeverity), s.Violations.WouldDeny)
 	row("records", "%d produced, %d delivered", s.Produced, s.Delivered)
 	row("lost", "%s", tally(s.Lost))
+	row("gaps", "%s", tally(s.Gaps))
 	row("streams", "%d open, %d cut because they were too slow", s.Streams.Open, s.Streams.Cut)
 	row("cost", "%.1f s of CPU, %s of memory, %s of kernel maps", s.CPUSeconds, show.Bytes(s.RSSBytes), show.Bytes(s.KernelMapBytes))
 	if err := t.Flush(); err != nil {
@@ -98,46 +98,4 @@ func tally[K ~string](counts map[K]uint64) string {
 		return "0"
 	}
 	return fmt.Sprintf("%d (%s)", total, strings.Join(parts, ", "))
-}
-
-func newSensor(g *globals) *cobra.Command {
-	list := &cobra.Command{
-		Use:     "list",
-		Short:   "List the sensors of the running guard and how each observes",
-		Example: "  sudo stockade sensor list",
-		Args:    arguments(),
-	}
-	format := outputFlag(list, show.Table, show.JSON)
-	list.RunE = func(c *cobra.Command, _ []string) error {
-		client, err := g.dial()
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-		s, err := client.Status(c.Context())
-		if err != nil {
-			return err
-		}
-		if *format == show.JSON {
-			return show.Document(c.OutOrStdout(), s.Sensors)
-		}
-		return writeSensors(c.OutOrStdout(), s.Sensors)
-	}
-	return newGroup(&cobra.Command{
-		Use:     "sensor",
-		Short:   "Look at what observes",
-		Example: "  sudo stockade sensor list",
-	}, list)
-}
-
-func writeSensors(w io.Writer, sensors []api.Sensor) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "SENSOR\tEVIDENCE\tNOTE")
-	for _, s := range sensors {
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\n", show.Escape(s.Name), show.Escape(string(cmp.Or(s.Evidence, event.Evidence("off")))), show.Escape(s.Note))
-	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("write sensors: %w", err)
-	}
-	return nil
 }

@@ -39,6 +39,9 @@ type Status struct {
 	Delivered uint64 `json:"delivered"`
 	// Lost counts records by cause, with the causes of docs/events.md.
 	Lost map[string]uint64 `json:"lost"`
+	// Gaps counts what events lack, or were not compared with, because a bounded part of the guard was full or had no
+	// answer. None of it is a lost record. Its keys are in docs/events.md.
+	Gaps map[string]uint64 `json:"gaps,omitempty"`
 	// CPUSeconds and RSSBytes are the guard's own process; KernelMapBytes is what its maps hold besides.
 	CPUSeconds     float64 `json:"cpu_seconds"`
 	RSSBytes       uint64  `json:"rss_bytes"`

@@ -107,18 +107,16 @@ func TestEveryRecordIsAccountedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := d.Status()
-	var lost uint64
-	for _, n := range s.Lost {
-		lost += n
-	}
-	if s.Produced == 0 || s.Produced != s.Delivered+lost {
+	inKernel := s.Lost["ring_full"] + s.Lost["scratch_busy"] + s.Lost["state_full"]
+	if s.Produced == 0 || s.Produced != s.Delivered+inKernel {
 		t.Errorf("produced %d, delivered %d, lost %v", s.Produced, s.Delivered, s.Lost)
 	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	seen := 0
+	seen, kept, published := 0, uint64(0), uint64(0)
 	if _, err := audit.Replay(filepath.Join(cfg.Paths.State, "segments"), func(e *event.Event) error {
+		kept++
 		if mine(e) {
 			seen++
 		}
@@ -128,6 +126,12 @@ func TestEveryRecordIsAccountedFor(t *testing.T) {
 	}
 	if seen != runs {
 		t.Errorf("%d of %d execs are in the segments", seen, runs)
+	}
+	for _, n := range s.Events {
+		published += n
+	}
+	if inSegments := s.Lost["segment_queue_full"] + s.Lost["segment_write_error"]; published != kept+inSegments {
+		t.Errorf("%d events were published, %d are in the segments, lost %v", published, kept, s.Lost)
 	}
 	report, err := audit.Verify(cfg.Paths.AuditLog)
 	if err != nil || !report.OK() || report.Records == 0 {

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stockade-security/stockade/internal/api"
 	"github.com/stockade-security/stockade/internal/kernel"
+	"github.com/stockade-security/stockade/internal/kernel/probe"
 	"github.com/stockade-security/stockade/internal/sensor/file"
 	"github.com/stockade-security/stockade/internal/sensor/library"
 	"github.com/stockade-security/stockade/internal/sensor/network"
@@ -50,4 +52,17 @@ func pick(names []string, o system.Options) ([]*kernel.Sensor, error) {
 	return slices.DeleteFunc(all, func(s *kernel.Sensor) bool {
 		return s.Name != "process" && !slices.Contains(names, s.Name)
 	}), nil
+}
+
+// PlanSensors says how each sensor would observe here in a guard that is asked for none in particular.
+func PlanSensors() ([]api.Sensor, error) {
+	usual, err := pick(nil, system.Options{})
+	if err != nil {
+		return nil, err
+	}
+	attached, err := kernel.Plan(probe.Trampolines(), usual)
+	if err != nil {
+		return nil, err
+	}
+	return rungs(attached), nil
 }

@@ -10,7 +10,9 @@ import (
 
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/api"
+	"github.com/stockade-security/stockade/internal/identity"
 	"github.com/stockade-security/stockade/internal/kernel"
+	"github.com/stockade-security/stockade/internal/sensor/system"
 )
 
 // counts is what has been published.
@@ -55,19 +57,37 @@ func (d *Daemon) Status() api.Status {
 	for _, l := range slices.Concat(d.log.Losses(), d.segments.Losses()) {
 		s.Lost[l.Cause] += l.Records
 	}
+	s.Gaps = gaps(d.table.Stats(), d.tally.Unchecked())
 	s.Sensors = rungs(d.kernel.Attached())
 	s.CPUSeconds, s.RSSBytes = usage()
 	s.KernelMapBytes = d.kernel.MapBytes()
 	return s
 }
 
+// gaps names the counts of what could not be found out; those that are zero are left out.
+func gaps(t identity.Stats, unchecked uint64) map[string]uint64 {
+	all := map[string]uint64{
+		"processes_forgotten": t.EvictedExited + t.EvictedLive,
+		"processes_unknown":   t.FillFailed + t.FillDropped,
+		"cgroups_unknown":     t.CgroupFailed + t.CgroupDropped,
+		"containers_unknown":  t.RuntimeFailed + t.RuntimeDropped,
+		"digests_missing":     t.HashFailed + t.HashDropped,
+		"restarts_unchecked":  unchecked,
+	}
+	maps.DeleteFunc(all, func(_ string, n uint64) bool { return n == 0 })
+	return all
+}
+
 // rungs sums up each sensor's hooks: its best evidence, and what is missing.
 func rungs(attached []kernel.Attached) []api.Sensor {
 	var out []api.Sensor
-	for _, name := range sensorNames() {
-		s := api.Sensor{Name: name}
+	for _, sensor := range sensors(system.Options{}) {
+		s := api.Sensor{Name: sensor.Name}
+		if sensor.OnRequest {
+			s.Note = "on request: --sensors " + sensor.Name
+		}
 		for _, a := range attached {
-			if a.Sensor != name {
+			if a.Sensor != sensor.Name {
 				continue
 			}
 			if a.Missing != "" {

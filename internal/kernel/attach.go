@@ -57,6 +57,25 @@ func (k *Kernel) Add(s *Sensor) error {
 	return nil
 }
 
+// Plan says where the sensors' hooks would be attached, as far as the kernel's types tell. It loads nothing.
+func Plan(trampolines bool, sensors []*Sensor) ([]Attached, error) {
+	types, _, err := loadTypes()
+	if err != nil {
+		return nil, fmt.Errorf("load the kernel's types: %w", err)
+	}
+	k := &Kernel{cfg: Config{Trampolines: trampolines}, types: types}
+	for _, s := range sensors {
+		spec, err := s.Spec()
+		if err != nil {
+			return nil, fmt.Errorf("read the %s sensor's object: %w", s.Name, err)
+		}
+		for _, p := range k.plan(s, spec) {
+			k.attached = append(k.attached, Attached{Sensor: s.Name, Program: p.hook.Program, Target: p.target})
+		}
+	}
+	return k.attached, nil
+}
+
 // plan is one program to load and where it goes.
 type plan struct {
 	name, target string
