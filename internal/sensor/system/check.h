@@ -41,21 +41,25 @@ SEC("fexit/cap_capable") int BPF_PROG(system_capfn, const struct cred *cred, str
 	return capability_check(number, ret != 0, EV_TRAMPOLINE);
 }
 
-/* Pages of a process in memory: of files, anonymous, shared (enum of include/linux/mm_types_task.h); 2 counts what is
- * swapped out. What a CPU has not added up yet is missing, at most 32 pages of each kind, or twice as many as there are CPUs.
- * So from 6.2 on; before there is no victim to ask. */
+/* Pages of a process in memory: of files, anonymous, shared; 2 counts what is swapped out (include/linux/mm_types_task.h).
+ * What CPUs (before 6.2 threads) have not added up yet is missing: some 32 pages of each kind, more above 16 CPUs. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct percpu_counter { __s64 count; };
 struct mm_struct___percpu { struct percpu_counter rss_stat[4]; };
+struct mm_rss_stat { struct { __s64 counter; } count[4]; };
+struct mm_struct___before62 { struct mm_rss_stat rss_stat; };
 #pragma clang attribute pop
+
+#define PAGES(i)                                                                                                       \
+	(bpf_core_field_exists(mm->rss_stat[i].count) ? BPF_CORE_READ(mm, rss_stat[i].count) :                         \
+							BPF_CORE_READ((struct mm_struct___before62 *)memory, rss_stat.count[i].counter))
 
 static __always_inline __u64 resident_pages(struct mm_struct *memory)
 {
 	struct mm_struct___percpu *mm = (void *)memory;
-	if (!mm || !bpf_core_field_exists(mm->rss_stat))
+	if (!mm)
 		return 0;
-	__s64 files = BPF_CORE_READ(mm, rss_stat[0].count), anonymous = BPF_CORE_READ(mm, rss_stat[1].count);
-	__s64 shared = BPF_CORE_READ(mm, rss_stat[3].count);
+	__s64 files = PAGES(0), anonymous = PAGES(1), shared = PAGES(3);
 	return (files > 0 ? files : 0) + (anonymous > 0 ? anonymous : 0) + (shared > 0 ? shared : 0);
 }
 
