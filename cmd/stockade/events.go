@@ -51,7 +51,7 @@ func followEvents(c *cobra.Command, client *api.Client, w show.Writer) error {
 	for {
 		e, err := stream.Next()
 		if err != nil {
-			return errors.Join(w.Flush(), endOfEvents(c, err))
+			return errors.Join(w.Close(), endOfEvents(c, err))
 		}
 		if err := w.Write(e); err != nil {
 			return fmt.Errorf("write events: %w", err)

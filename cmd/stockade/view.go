@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,17 +44,32 @@ func (v *liveView) follow(c *cobra.Command, d stream, sub *api.Subscription) {
 
 func (v *liveView) show(sub *api.Subscription) error {
 	defer sub.Close()
-	for e := range sub.C {
-		if !v.quiet && (v.all || notable(e)) {
-			if err := v.writer.Write(e); err != nil {
-				return fmt.Errorf("show events: %w", err)
+	tick := time.NewTicker(time.Second) // for what the writer holds
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case e, ok := <-sub.C:
+			if !ok {
+				return showing(v.writer.Close())
 			}
-		}
-		if len(sub.C) == 0 {
-			if err := v.writer.Flush(); err != nil {
-				return fmt.Errorf("show events: %w", err)
+			if !v.quiet && (v.all || notable(e)) {
+				err = v.writer.Write(e)
 			}
+		case <-tick.C:
 		}
+		if err == nil && len(sub.C) == 0 {
+			err = v.writer.Flush()
+		}
+		if err != nil {
+			return showing(err)
+		}
+	}
+}
+
+func showing(err error) error {
+	if err != nil {
+		return fmt.Errorf("show events: %w", err)
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func rungs(attached []kernel.Attached) []api.Sensor {
 	for _, sensor := range sensors(system.Options{}) {
 		s := api.Sensor{Name: sensor.Name}
 		if sensor.OnRequest {
-			s.Note = "on request: --sensors " + sensor.Name
+			s.Note = "only with --sensors " + sensor.Name
 		}
 		for _, a := range attached {
 			if a.Sensor != sensor.Name {

@@ -28,6 +28,8 @@ type csvWriter struct {
 
 func (w *csvWriter) Flush() error { return w.out.Flush() }
 
+func (w *csvWriter) Close() error { return w.out.Flush() }
+
 func (w *csvWriter) Write(e *event.Event) error {
 	w.buf = w.buf[:0]
 	if !w.titled {

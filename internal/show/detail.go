@@ -63,6 +63,9 @@ func (l *line) exec(x *event.Exec, p *event.Process) {
 	if x.Script != "" {
 		l.tag("script", x.Script)
 	}
+	if x.Caller != "" && x.Caller != x.File.Path {
+		l.tag("caller", x.Caller)
+	}
 	if x.Memfd {
 		l.tag("memfd", "")
 	}

@@ -19,6 +19,8 @@ type jsonWriter struct {
 
 func (w *jsonWriter) Flush() error { return w.out.Flush() }
 
+func (w *jsonWriter) Close() error { return w.out.Flush() }
+
 func (w *jsonWriter) Write(e *event.Event) error {
 	w.buf.Reset()
 	enc := json.NewEncoder(&w.buf)

@@ -124,6 +124,6 @@ func special() []*event.Event {
 		open(named, denied, blocked),
 		{Time: noon, Kind: event.KindExec, Process: &event.Process{
 			Ref: event.Ref{PID: 1, Name: hostile, Exe: hostile}, User: hostile, Unit: hostile, Argv: []string{hostile, hostile, ""}, ArgvTruncated: true,
-		}, Exec: &event.Exec{File: event.File{Path: hostile}, Script: hostile, Unlinked: true, Setuid: true}},
+		}, Exec: &event.Exec{File: event.File{Path: hostile}, Script: hostile, Caller: "/bin/" + hostile, Unlinked: true, Setuid: true}},
 	}
 }

@@ -27,10 +27,13 @@ const (
 func Formats() []Format { return []Format{Table, JSON, CSV} }
 
 // Writer writes events in one format. It buffers: whoever has nothing more to write calls Flush, and so a reader of a
-// live view waits for no line. A Writer is for one goroutine. After an error every further call returns an error.
+// live view waits for no line. A table shows a line that comes again and again once, and how often more when another
+// line comes, or at the next Flush a second or more after. Close shows that at once, and flushes; it closes nothing below.
+// A Writer is for one goroutine, and keeps the event that it wrote last. After an error every further call returns an error.
 type Writer interface {
 	Write(*event.Event) error
 	Flush() error
+	Close() error
 }
 
 // Options tune a table; the other formats have no choices, so that their readers can rely on them.

@@ -2,6 +2,7 @@ package show
 
 import (
 	"bufio"
+	"bytes"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -35,26 +36,86 @@ type table struct {
 	line   line
 	tail   line
 	titled bool
+	now    func() time.Time
+
+	// The last line without its time, and how often it came again: the last time as repeat, the first at since.
+	last   []byte
+	again  uint64
+	repeat *event.Event
+	since  time.Time
 }
+
+// holdFor is how long repeats are counted before they are shown.
+const holdFor = time.Second
+
+// timeWidth is that of the time, with the space behind it.
+const timeWidth = len("15:04:05.000  ")
 
 func newTable(out *bufio.Writer, opts Options) *table {
 	if opts.Location == nil {
 		opts.Location = time.Local
 	}
-	return &table{out: out, opts: opts}
+	return &table{out: out, opts: opts, now: time.Now}
 }
 
-func (t *table) Flush() error { return t.out.Flush() }
+func (t *table) Flush() error {
+	if t.again > 0 && t.now().Sub(t.since) >= holdFor {
+		if err := t.release(); err != nil {
+			return err
+		}
+	}
+	return t.out.Flush()
+}
+
+func (t *table) Close() error {
+	if err := t.release(); err != nil {
+		return err
+	}
+	return t.out.Flush()
+}
 
 func (t *table) Write(e *event.Event) error {
-	l := &t.line
-	l.buf = l.buf[:0]
 	if !t.titled {
 		t.titled = true
-		t.title()
+		if err := t.title(); err != nil {
+			return err
+		}
 	}
-	begin := len(l.buf)
-	l.buf = e.Time.In(t.opts.Location).AppendFormat(l.buf, "15:04:05.000  ")
+	t.render(e, 1)
+	if bytes.Equal(t.line.buf[timeWidth:], t.last) {
+		if t.again == 0 {
+			t.since = t.now()
+		}
+		t.again++
+		t.repeat = e
+		return nil
+	}
+	if t.again > 0 {
+		if err := t.release(); err != nil {
+			return err
+		}
+		t.render(e, 1) // release has used the line
+	}
+	t.last = append(t.last[:0], t.line.buf[timeWidth:]...)
+	_, err := t.out.Write(t.line.buf)
+	return err
+}
+
+// release shows how often the last line came again.
+func (t *table) release() error {
+	if t.again == 0 {
+		return nil
+	}
+	t.render(t.repeat, t.again)
+	t.again, t.repeat = 0, nil
+	_, err := t.out.Write(t.line.buf)
+	return err
+}
+
+// render makes the line of an event, which stands for as many.
+func (t *table) render(e *event.Event, again uint64) {
+	l := &t.line
+	l.buf = e.Time.In(t.opts.Location).AppendFormat(l.buf[:0], "15:04:05.000  ")
 	t.column(kindWidth, func() { l.buf = appendEscaped(l.buf, string(e.Kind)) })
 	t.process(e.Process)
 
@@ -64,14 +125,16 @@ func (t *table) Write(e *event.Event) error {
 	if v != nil {
 		t.tail.violation(v, len(e.Violations))
 	}
-	t.detail(e, begin)
+	if again > 1 {
+		t.tail.word("x" + strconv.FormatUint(again, 10) + " more")
+	}
+	t.detail(e)
 	t.appendTail(v)
 	l.buf = append(trimSpaces(l.buf), '\n')
-	_, err := t.out.Write(l.buf)
-	return err
 }
 
-func (t *table) title() {
+func (t *table) title() error {
+	t.line.buf = t.line.buf[:0]
 	t.color(colorDim)
 	columns := []struct {
 		name  string
@@ -85,7 +148,8 @@ func (t *table) title() {
 	}
 	t.line.buf = append(t.line.buf, "DETAIL"...)
 	t.color(colorReset)
-	t.line.buf = append(t.line.buf, '\n')
+	_, err := t.out.Write(append(t.line.buf, '\n'))
+	return err
 }
 
 func (t *table) isNarrow() bool { return t.opts.Width > 0 && t.opts.Width < narrow }
@@ -135,13 +199,13 @@ func (t *table) column(width int, add func()) {
 
 // detail adds the detail, cut so that the tail still fits on the terminal: an attacker must not be able to push the
 // violation out of sight with a long argument.
-func (t *table) detail(e *event.Event, begin int) {
+func (t *table) detail(e *event.Event) {
 	l := &t.line
 	from := len(l.buf)
 	l.start = from
 	l.detail(e)
 	if t.opts.Width > 0 {
-		room := t.opts.Width - utf8.RuneCount(l.buf[begin:from])
+		room := t.opts.Width - utf8.RuneCount(l.buf[:from])
 		if n := utf8.RuneCount(t.tail.buf); n > 0 {
 			room -= n + 2
 		}

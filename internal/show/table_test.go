@@ -5,7 +5,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stockade-security/stockade/event"
 )
@@ -54,6 +57,61 @@ func TestTableColours(t *testing.T) {
 		if !strings.Contains(lines[i], want) || strings.Count(lines[i], colorReset) != 1 {
 			t.Errorf("line %d: want colour %q once: %q", i, want, lines[i])
 		}
+	}
+}
+
+// TestTableFolds writes the same line again and again, with other times.
+func TestTableFolds(t *testing.T) {
+	var out strings.Builder
+	w, err := New(Table, &out, Options{Location: time.UTC})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := noon
+	w.(*table).now = func() time.Time { return clock }
+	at := noon
+	write := func(path string, times int) {
+		for range times {
+			at = at.Add(time.Millisecond)
+			e := &event.Event{Time: at, Kind: event.KindFileDelete, Process: &event.Process{Ref: event.Ref{PID: 1, Name: "sh"}}, File: &event.File{Path: path}}
+			if err := w.Write(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	flush := func(after time.Duration) {
+		clock = clock.Add(after)
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("/a", 1)
+	flush(0) // a first line waits for nothing
+	write("/a", 3)
+	flush(time.Second / 2)
+	write("/b", 1) // another line
+	write("/a", 2)
+	flush(time.Second / 2)
+	write("/a", 1)
+	flush(time.Second / 2) // a second has passed
+	write("/a", 1)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		f := strings.Fields(line)
+		got = append(got, strings.Join(append(f[:1], f[5:]...), " "))
+	}
+	want := []string{
+		"TIME DETAIL",
+		"12:00:00.124 /a", "12:00:00.127 /a x3 more",
+		"12:00:00.128 /b",
+		"12:00:00.129 /a", "12:00:00.131 /a x2 more",
+		"12:00:00.132 /a",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s\n%s", diff, out.String())
 	}
 }
 
