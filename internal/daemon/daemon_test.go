@@ -124,14 +124,15 @@ func TestEveryRecordIsAccountedFor(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if seen != runs {
-		t.Errorf("%d of %d execs are in the segments", seen, runs)
-	}
 	for _, n := range s.Events {
 		published += n
 	}
-	if inSegments := s.Lost["segment_queue_full"] + s.Lost["segment_write_error"]; published != kept+inSegments {
+	inSegments := s.Lost["segment_queue_full"] + s.Lost["segment_write_error"]
+	if published != kept+inSegments {
 		t.Errorf("%d events were published, %d are in the segments, lost %v", published, kept, s.Lost)
+	}
+	if seen > runs || uint64(seen)+inKernel+inSegments < runs { // a host that is busy besides may lose some
+		t.Errorf("%d of %d execs are in the segments, lost %v", seen, runs, s.Lost)
 	}
 	report, err := audit.Verify(cfg.Paths.AuditLog)
 	if err != nil || !report.OK() || report.Records == 0 {
