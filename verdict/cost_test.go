@@ -81,7 +81,8 @@ func TestAllocations(t *testing.T) {
 		}
 	}
 	files := filesPolicy(t, 100)
-	everything := image(t, everyKey)
+	lines, _ := readKeys(t)
+	everything := image(t, strings.Join(lines, "\n"))
 	for _, c := range []struct {
 		img *compile.Image
 		a   verdict.Access
