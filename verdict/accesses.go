@@ -1,8 +1,8 @@
 package verdict
 
 import (
-	"math/bits"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/stockade-security/stockade/event"
@@ -46,8 +46,10 @@ func appendAccesses(out []Access, e *event.Event) []Access {
 	case e.Mount != nil:
 		return appendMount(out, e.Mount)
 	case e.Capability != nil && e.Capability.Granted:
-		if mask := event.CapabilityMask([]string{e.Capability.Name}); mask != 0 {
-			return append(out, Access{Op: OpCapability, Number: uint32(bits.TrailingZeros64(mask))})
+		for n := range uint32(64) {
+			if event.CapabilityName(int(n)) == e.Capability.Name {
+				return append(out, Access{Op: OpCapability, Number: n})
+			}
 		}
 	case e.Call != nil:
 		return appendCall(out, e)
@@ -103,8 +105,12 @@ func appendCall(out []Access, e *event.Event) []Access {
 	case event.KindIOUring:
 		return append(out, Access{Op: OpIOUring})
 	case event.KindPrctl:
+		// The sensor writes numbers that it has no name for.
 		if option, ok := syscalls.PrctlOption(e.Call.Operation); ok {
 			return append(out, Access{Op: OpPrctl, Number: option})
+		}
+		if n, err := strconv.ParseUint(e.Call.Operation, 10, 32); err == nil {
+			return append(out, Access{Op: OpPrctl, Number: uint32(n)})
 		}
 	}
 	return out

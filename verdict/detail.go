@@ -23,13 +23,13 @@ func Detail(img *compile.Image, task Task, a *Access, d Decision) string {
 	case d.Undecided:
 		return fmt.Sprintf("undecided %s (rule: %s)", what, d.Rule(img).Text)
 	case !d.Denied:
-		return fmt.Sprintf("allowed %s (%s: %s)", what, j.label(), d.Rule(img).Text)
+		return fmt.Sprintf("allowed %s (%s: %s)", what, j.label(d), d.Rule(img).Text)
 	case j.unlisted(d) && j.mute():
 		return "network access denied (no network allowed): " + j.what(d)
 	case j.unlisted(d):
 		return "unauthorized " + what
 	}
-	return fmt.Sprintf("blocked %s (%s: %s)", what, j.label(), d.Rule(img).Text)
+	return fmt.Sprintf("blocked %s (%s: %s)", what, j.label(d), d.Rule(img).Text)
 }
 
 // mute reports whether the subject's network list allows nothing at all.
@@ -42,10 +42,12 @@ func (j *judge) mute() bool {
 }
 
 // label is what the text of the rule is called.
-func (j *judge) label() string {
+func (j *judge) label(d Decision) string {
 	switch j.access.Op {
 	case OpExec, OpFile, OpMount, OpIoctl:
-		return "pattern"
+		if d.ID != j.subject.NoSudo {
+			return "pattern"
+		}
 	}
 	return "rule"
 }

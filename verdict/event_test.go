@@ -16,6 +16,7 @@ import (
 func TestAccesses(t *testing.T) {
 	file := func(kind event.Kind, f event.File) *event.Event { return &event.Event{Kind: kind, File: &f} }
 	flow := func(kind event.Kind, f event.Flow) *event.Event { return &event.Event{Kind: kind, Flow: &f} }
+	call := func(kind event.Kind, c event.Call) *event.Event { return &event.Event{Kind: kind, Call: &c} }
 	w := policy.AccessWrite
 	tests := []struct {
 		name string
@@ -47,6 +48,35 @@ func TestAccesses(t *testing.T) {
 		{"netlink", flow(event.KindBind, event.Flow{Family: "netlink"}), nil},
 		{"unspecified", flow(event.KindConnect, event.Flow{Family: "inet"}), nil},
 		{"accept", flow(event.KindAccept, event.Flow{Family: "inet", Source: "10.0.0.1", Destination: "10.0.0.2"}), nil},
+		{"listen", flow(event.KindListen, event.Flow{Family: "inet6", Protocol: "tcp", Source: "::", SourcePort: 80}), []verdict.Access{{Op: verdict.OpListen, Peer: netip.MustParseAddrPort("[::]:80"), Protocol: "tcp"}}},
+		{"unix bind", flow(event.KindBind, event.Flow{Family: "unix", Path: "/run/a"}), []verdict.Access{{Op: verdict.OpFile, Path: "/run/a", Letters: w}}},
+		{"unix bind, abstract", flow(event.KindBind, event.Flow{Family: "unix", Path: "@a"}), nil},
+		{"unix listen", flow(event.KindListen, event.Flow{Family: "unix", Path: "/run/a"}), nil},
+		{"setuid exec", &event.Event{Kind: event.KindExec, Exec: &event.Exec{File: event.File{Path: "/bin/su"}, Setuid: true}}, []verdict.Access{{Op: verdict.OpExec, Path: "/bin/su", GainsPrivilege: true}}},
+		{"open of a truncated path", file(event.KindFileOpen, event.File{Path: "deep/a", Access: "r", PathTruncated: true}), []verdict.Access{{Op: verdict.OpFile, Path: "deep/a", Truncated: true, Letters: policy.AccessRead}}},
+		{"signal", &event.Event{Kind: event.KindSignal, Signal: &event.Signal{Number: 9}}, []verdict.Access{{Op: verdict.OpSignal}}},
+		{"ptrace", &event.Event{Kind: event.KindPtrace, Ptrace: &event.Ptrace{Request: "PTRACE_ATTACH"}}, []verdict.Access{{Op: verdict.OpSyscall, Number: 101}, {Op: verdict.OpPtrace}}},
+		{"ptrace refused", &event.Event{Kind: event.KindPtrace, Errno: 1, Ptrace: &event.Ptrace{Request: "PTRACE_ATTACH"}}, []verdict.Access{{Op: verdict.OpSyscall, Number: 101}}},
+		{"memory of another", &event.Event{Kind: event.KindPtrace, Ptrace: &event.Ptrace{Request: "process_vm_readv"}}, []verdict.Access{{Op: verdict.OpSyscall, Number: 310}, {Op: verdict.OpPtrace}}},
+		{"module", &event.Event{Kind: event.KindModuleLoad, Module: &event.Module{Name: "vfat"}}, []verdict.Access{{Op: verdict.OpModule, Name: "vfat"}}},
+		{"module unloaded", &event.Event{Kind: event.KindModuleUnload, Module: &event.Module{Name: "vfat"}}, nil},
+		{"bpf", &event.Event{Kind: event.KindBPF, BPF: &event.BPF{Command: "BPF_PROG_LOAD"}}, []verdict.Access{{Op: verdict.OpSyscall, Number: 321}, {Op: verdict.OpBPF}}},
+		{"mount", &event.Event{Kind: event.KindMount, Mount: &event.Mount{Operation: "bind", Source: "/a"}}, []verdict.Access{{Op: verdict.OpMount, Path: "/a"}}},
+		{"remount", &event.Event{Kind: event.KindMount, Mount: &event.Mount{Operation: "remount", Source: "/a"}}, nil},
+		{"umount", &event.Event{Kind: event.KindUmount, Mount: &event.Mount{Operation: "umount", Target: "/a"}}, nil},
+		{"capability", &event.Event{Kind: event.KindCapability, Capability: &event.Capability{Name: "CAP_SYS_ADMIN", Granted: true}}, []verdict.Access{{Op: verdict.OpCapability, Number: 21}}},
+		{"capability of later kernels", &event.Event{Kind: event.KindCapability, Capability: &event.Capability{Name: "CAP_63", Granted: true}}, []verdict.Access{{Op: verdict.OpCapability, Number: 63}}},
+		{"capability refused", &event.Event{Kind: event.KindCapability, Capability: &event.Capability{Name: "CAP_SYS_ADMIN"}}, nil},
+		{"settime", call(event.KindSettime, event.Call{Syscall: "clock_settime"}), []verdict.Access{{Op: verdict.OpSyscall, Number: 227}, {Op: verdict.OpSettime}}},
+		{"prctl", call(event.KindPrctl, event.Call{Syscall: "prctl", Operation: "PR_SET_DUMPABLE"}), []verdict.Access{{Op: verdict.OpSyscall, Number: 157}, {Op: verdict.OpPrctl, Number: 4}}},
+		{"prctl unknown", call(event.KindPrctl, event.Call{Syscall: "prctl", Operation: "12345"}), []verdict.Access{{Op: verdict.OpSyscall, Number: 157}, {Op: verdict.OpPrctl, Number: 12345}}},
+		{"keyring", call(event.KindKeyring, event.Call{Syscall: "keyctl"}), []verdict.Access{{Op: verdict.OpSyscall, Number: 250}, {Op: verdict.OpKeyring}}},
+		{"io_uring", call(event.KindIOUring, event.Call{Syscall: "io_uring_setup"}), []verdict.Access{{Op: verdict.OpSyscall, Number: 425}, {Op: verdict.OpIOUring}}},
+		{"syscall", call(event.KindSyscall, event.Call{Syscall: "socketcall", ABI: "i386"}), []verdict.Access{{Op: verdict.OpSyscall, Number: 102, I386: true}}},
+		{"syscall by number", call(event.KindSyscall, event.Call{Syscall: "600"}), []verdict.Access{{Op: verdict.OpSyscall, Number: 600}}},
+		{"syscall of no table", call(event.KindSyscall, event.Call{Syscall: "frobnicate"}), nil},
+		{"setuid", &event.Event{Kind: event.KindCredential, Credential: &event.Credential{Operation: "setuid"}}, []verdict.Access{{Op: verdict.OpSyscall, Number: 105}}},
+		{"unshare", &event.Event{Kind: event.KindNamespace, Namespace: &event.Namespace{Operation: "unshare"}}, []verdict.Access{{Op: verdict.OpSyscall, Number: 272}}},
 		{"exit", &event.Event{Kind: event.KindExit, Exit: &event.Exit{}}, nil},
 	}
 	for _, tt := range tests {
@@ -66,6 +96,9 @@ func TestActor(t *testing.T) {
 		{event.Event{Kind: event.KindExec, Process: shell, Exec: &event.Exec{}}, "/usr/sbin/nginx"},
 		{event.Event{Kind: event.KindExec, Process: shell, Exec: &event.Exec{Caller: "/bin/bash"}}, "/bin/bash"},
 		{event.Event{Kind: event.KindExec, Process: &event.Process{}}, ""},
+		{event.Event{Kind: event.KindPtrace, Process: shell, Ptrace: &event.Ptrace{Request: "PTRACE_TRACEME"}}, "/usr/sbin/nginx"},
+		{event.Event{Kind: event.KindPtrace, Process: &event.Process{Ref: event.Ref{Exe: "/x"}}, Ptrace: &event.Ptrace{Request: "PTRACE_TRACEME"}}, ""},
+		{event.Event{Kind: event.KindPtrace, Process: shell, Ptrace: &event.Ptrace{Request: "PTRACE_ATTACH"}}, "/bin/sh"},
 		{event.Event{Kind: event.KindLoss}, ""},
 	}
 	for i, tt := range tests {
@@ -101,6 +134,46 @@ func TestJudge(t *testing.T) {
 	}
 	if got := verdict.Judge(img, policy.ModeAudit, &event.Event{Kind: event.KindLoss, Loss: &event.Loss{}}); got != nil {
 		t.Errorf("an event without a process: %+v", got)
+	}
+}
+
+// TestJudgeReach: whoever is signalled or traced is known by the executable.
+func TestJudgeReach(t *testing.T) {
+	img := image(t, `processes:
+  vault: {protect: {signals: [ops], ptrace: []}}
+  ops: {description: operators}
+`)
+	process := func(exe, parent string) *event.Process {
+		return &event.Process{Ref: event.Ref{PID: 7, Name: "comm", Exe: exe}, Parents: []event.Ref{{Exe: parent}}}
+	}
+	vault := event.Ref{PID: 8, Exe: "/usr/bin/vault"}
+	signal := func(actor string, to event.Ref) *event.Event {
+		return &event.Event{Kind: event.KindSignal, Process: process(actor, "/sbin/init"), Signal: &event.Signal{Number: 15, Target: to}}
+	}
+	ptrace := func(request, actor, parent string, to event.Ref) *event.Event {
+		return &event.Event{Kind: event.KindPtrace, Process: process(actor, parent), Ptrace: &event.Ptrace{Request: request, Target: to}}
+	}
+	for name, tt := range map[string]struct {
+		e      *event.Event
+		detail string
+	}{
+		"stranger":       {signal("/bin/kill", vault), "blocked"},
+		"allowed":        {signal("/bin/ops", vault), ""},
+		"itself":         {signal("/usr/bin/vault", vault), ""},
+		"somebody else":  {signal("/bin/kill", event.Ref{Exe: "/bin/ls"}), ""},
+		"ptrace":         {ptrace("PTRACE_ATTACH", "/bin/ops", "/bin/sh", vault), "blocked"},
+		"asks to trace":  {ptrace("PTRACE_TRACEME", "/usr/bin/vault", "/usr/bin/gdb", event.Ref{}), "blocked"},
+		"asks its own":   {ptrace("PTRACE_TRACEME", "/usr/bin/vault", "/usr/bin/vault", event.Ref{}), ""},
+		"asks, a tracee": {ptrace("PTRACE_TRACEME", "/bin/ls", "/usr/bin/gdb", event.Ref{}), ""},
+	} {
+		got := verdict.Judge(img, "", tt.e)
+		if (len(got) == 1) != (tt.detail != "") || len(got) == 1 && (got[0].Type != "process" || !got[0].WouldDeny) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	nameless := signal("", vault)
+	if got := verdict.Judge(img, "", nameless); len(got) != 1 || got[0].ProcessName != "comm" || got[0].Subject != "default" {
+		t.Errorf("a task without an executable: %+v", got)
 	}
 }
 
