@@ -140,6 +140,9 @@ func FuzzMatch(f *testing.F) {
 		if got := g.Match(path); got != want {
 			t.Errorf("Match(%q, %q) = %v, the regular expression says %v", pattern, path, got, want)
 		}
+		if got := matchPositions(g.Positions(), path); got != want {
+			t.Errorf("the positions of %q match %q: %v, the regular expression says %v", pattern, path, got, want)
+		}
 	})
 }
 
