@@ -81,7 +81,7 @@ func (c *compiler) grant(l policy.List[policy.PathRule]) uint32 {
 	if len(globs) == 0 {
 		return 0
 	}
-	key := fmt.Sprint(globs)
+	key := fmt.Sprintf("%q", globs)
 	n, ok := c.grants[key]
 	if !ok {
 		n = uint32(len(c.granted))

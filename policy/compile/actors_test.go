@@ -140,6 +140,15 @@ func TestGrants(t *testing.T) {
 	}
 }
 
+// TestGrantsKeepApart: two lists that read alike are two.
+func TestGrantsKeepApart(t *testing.T) {
+	img := compiled(t, parse(t, "processes: {p: {}}\nhost: {bpf: {allow_exe: [/a, /b]}, settime: {allow_exe: [\"/a /b\"]}, keyrings: {allow_exe: [/a, /b]}}\n"))
+	grant := func(n uint32) uint32 { return img.Decisions[n].Grant }
+	if h := img.Host; grant(h.BPF) == grant(h.Settime) || grant(h.BPF) != grant(h.Keyring) {
+		t.Errorf("grants %d, %d, %d", grant(h.BPF), grant(h.Settime), grant(h.Keyring))
+	}
+}
+
 func TestTooManyGrants(t *testing.T) {
 	p := parse(t, "processes: {p: {}}")
 	for i := range compile.MaxGrants {

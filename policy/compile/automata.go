@@ -47,7 +47,7 @@ func (c *compiler) addAutomata(built []automaton.Automaton) (Range, error) {
 	for i := range built {
 		c.cells += len(built[i].Cells)
 	}
-	if c.cells > hurry*MaxCells {
+	if c.cells > slack*MaxCells {
 		return Range{}, &BoundError{What: "cells of automata", Need: c.cells, Max: MaxCells}
 	}
 	r := Range{First: uint32(len(c.image.Automata)), Count: uint32(len(built))}

@@ -34,8 +34,8 @@ func tableLimits() automaton.Limits {
 	return automaton.Limits{Automata: MaxTableAutomata, Bytes: MaxTableBytes}
 }
 
-// hurry is how far over a bound a policy may go until that is noticed: then its compilation is given up.
-const hurry = 2
+// slack is how far over a bound a policy may go until that is noticed: then its compilation is given up.
+const slack = 2
 
 // BoundError says that a policy needs more of something than an image may hold.
 type BoundError struct {

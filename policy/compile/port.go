@@ -53,7 +53,7 @@ func (c *compiler) overlay(inherited Range, own []Port) (Range, error) {
 		return r, nil
 	}
 	list := resolve(append(slices.Clone(c.image.Ports[inherited.First:][:inherited.Count]), own...))
-	if n := len(c.image.Ports) + len(list); n > hurry*MaxPorts {
+	if n := len(c.image.Ports) + len(list); n > slack*MaxPorts {
 		return Range{}, &BoundError{What: "port ranges", Need: n, Max: MaxPorts}
 	}
 	r := Range{First: uint32(len(c.image.Ports)), Count: uint32(len(list))}
