@@ -91,6 +91,7 @@ func TestWarnings(t *testing.T) {
 	want := []line{
 		{WarningUncovered, 4, `a copy of "collector"`},
 		{WarningChanged, 10, `"/var/lib/collector/*" matches one level`},
+		{WarningChanged, 15, `"0.0.0.0:9750" is about connections to this host`},
 		{WarningNotActedOn, 16, `"*.example.com:443"`},
 		{WarningNotActedOn, 19, "max_memory_mb"},
 		{WarningNotActedOn, 20, "max_cpu_percent"},

@@ -144,11 +144,12 @@ host:
   files: [{path: /f, readers: []}, {path: /f, writers: []}, {path: /f, readers: [], writers: []}]
   devices: [{path: /d, allow_exe: []}]
   kernel_modules: {allow: [nf_tables, x], block: [nf-tables]}
-  prctl: {block: [PR_SET_MM, PR_SET_MM]}`, `6 no_effect 6 "/a" changes nothing: "/a" at p.yaml:6 covers it
+  prctl: {block: [PR_SET_MM, PR_SET_MM, PR_GET_NAME]}`, `6 no_effect 6 "/a" changes nothing: "/a" at p.yaml:6 covers it
 7 no_effect 7 "/f" changes nothing: "/f" at p.yaml:7 covers it
 8 not_acted_on 0 devices is recorded only: this version sees no ioctl
 9 contradiction 9 "nf_tables" allows nothing: "nf_tables" at p.yaml:9 blocks it
-10 no_effect 10 "PR_SET_MM" changes nothing: "PR_SET_MM" at p.yaml:10 covers it`},
+10 no_effect 10 "PR_SET_MM" changes nothing: "PR_SET_MM" at p.yaml:10 covers it
+10 not_acted_on 0 PR_GET_NAME is recorded only: this version sees no call with it`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

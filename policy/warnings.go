@@ -1,6 +1,11 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"github.com/stockade-security/stockade/internal/syscalls"
+)
 
 // warnPolicy says what the operator should know of a policy that loads.
 func (b *book) warnPolicy(p *Policy) {
@@ -21,9 +26,37 @@ func (b *book) warnPolicy(p *Policy) {
 	b.warnHost(&p.Host)
 }
 
+// warnRules warns of rules of an entry that change nothing or that others take back.
+func (b *book) warnRules(p *Process, effort *int) {
+	for _, l := range []List[PathRule]{p.AllowedExec, p.BlockedExec, p.AllowedFiles, p.BlockedFiles, p.Match.Exe} {
+		warnShadowed(b, pathCover(l.Rules, effort))
+	}
+	warnBlocked(b, p.AllowedFiles.Rules, pathCover(p.BlockedFiles.Rules, effort))
+	// What is started is judged by the letter x of blocked_files too.
+	warnBlocked(b, p.AllowedExec.Rules, pathCover(slices.Concat(p.BlockedExec.Rules, p.BlockedFiles.Rules), effort))
+	for _, l := range []List[NetworkRule]{p.AllowedNetwork, p.BlockedNetwork, p.AllowedListen} {
+		warnShadowed(b, networkCover(l.Rules, effort))
+	}
+	warnBlocked(b, p.AllowedNetwork.Rules, networkCover(p.BlockedNetwork.Rules, effort))
+	warnShadowed(b, callCover(p.AllowedSyscalls.Rules, effort))
+	warnShadowed(b, callCover(p.BlockedSyscalls.Rules, effort))
+	warnBlocked(b, p.AllowedSyscalls.Rules, callCover(p.BlockedSyscalls.Rules, effort))
+	for _, l := range []List[NameRule]{p.BlockedCapabilities, p.Protect.Signals, p.Protect.Ptrace, p.Match.Name, p.Match.User, p.Match.SHA256} {
+		b.warnShadowedNames(l)
+	}
+	if p.OnLimit != "" && p.MaxMemoryMB.Value == 0 && p.MaxCPUPercent.Value == 0 && p.MaxProcesses.Value == 0 {
+		b.warn(WarningNoEffect, p.Pos, "add max_memory_mb, max_cpu_percent or max_processes", "on_limit changes nothing: %s has no limit", quoted(p.Name))
+	}
+}
+
 // warnChanged says what means something else than to the per-process guards whose files this package reads: there an absent or empty allowed_network denied all of the network, an empty
 // allowed_files allowed every file, and a * at the end of a pattern matched everything that starts like it.
 func (b *book) warnChanged(p *Process) {
+	for _, rule := range p.AllowedNetwork.Rules {
+		if len(rule.Prefixes) == 1 && rule.Prefixes[0].IsSingleIP() && rule.Prefixes[0].Addr().IsUnspecified() {
+			b.warn(WarningChanged, rule.Pos, "write the port in allowed_listen if it is one to listen on", "%s is about connections to this host itself", quoted(rule.Text))
+		}
+	}
 	if p.Match.given() { // which no such file has
 		return
 	}
@@ -78,6 +111,11 @@ func (p *Process) restricts() bool {
 func (b *book) warnHost(h *Host) {
 	if len(h.Devices.Rules) > 0 {
 		b.warn(WarningNotActedOn, h.Devices.Pos, "", "devices is recorded only: this version sees no ioctl")
+	}
+	for _, rule := range h.BlockedPrctl.Rules {
+		if !slices.Contains(syscalls.PrctlWatched(), rule.Text) {
+			b.warn(WarningNotActedOn, rule.Pos, "", "%s is recorded only: this version sees no call with it", rule.Text)
+		}
 	}
 	b.warnShadowedNames(h.ModulesAllowed)
 	b.warnShadowedNames(h.ModulesBlocked)

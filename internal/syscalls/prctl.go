@@ -84,3 +84,13 @@ var prctl = map[uint32]string{
 	0x53564d41: "PR_SET_VMA",
 	0x59616d61: "PR_SET_PTRACER",
 }
+
+// PrctlWatched lists the options that the guard's sensor reports, sorted by number: those by which a process changes what
+// it may do, what others may do to it, or what it is called.
+func PrctlWatched() []string {
+	return []string{
+		"PR_SET_PDEATHSIG", "PR_SET_DUMPABLE", "PR_SET_KEEPCAPS", "PR_SET_TIMING", "PR_SET_NAME", "PR_SET_SECCOMP", "PR_CAPBSET_DROP",
+		"PR_SET_TSC", "PR_SET_SECUREBITS", "PR_SET_MM", "PR_SET_CHILD_SUBREAPER", "PR_SET_NO_NEW_PRIVS", "PR_CAP_AMBIENT",
+		"PR_SET_SPECULATION_CTRL", "PR_SET_IO_FLUSHER", "PR_SET_SYSCALL_USER_DISPATCH", "PR_SET_MDWE", "PR_SET_PTRACER",
+	}
+}
