@@ -30,13 +30,19 @@ func Format(text []byte) ([]byte, error) {
 	p := printer{source: before.lines}
 	p.node(lead{open: true}, before.body)
 	out := []byte(p.weave(before.comments))
+	if last := p.lines[len(p.lines)-1]; last.literal && !bytes.HasSuffix(text, []byte("\n")) {
+		out = bytes.TrimSuffix(out, []byte("\n")) // a block scalar at the end holds the line break if there is one
+	}
 	after, err := readLayout(out)
 	if err != nil {
 		return nil, fmt.Errorf("format policy: the new layout does not load: %w", err)
 	}
+	if node := changed(before.body, after.body); node != nil {
+		return nil, fmt.Errorf("format policy: line %d would say something else in the new layout", node.GetToken().Position.Line)
+	}
 	sameText := func(a, b comment) bool { return a.text == b.text }
-	if !sameNode(before.body, after.body) || !slices.EqualFunc(before.comments, after.comments, sameText) {
-		return nil, errors.New("format policy: the new layout would say something else")
+	if !slices.EqualFunc(before.comments, after.comments, sameText) {
+		return nil, errors.New("format policy: comments would get lost in the new layout")
 	}
 	return out, nil
 }
@@ -87,6 +93,7 @@ type printed struct {
 	text         string
 	indent       int
 	line, column int
+	literal      bool // a line of a block scalar
 }
 
 // lead is a line that is being written.
@@ -109,7 +116,7 @@ func (l lead) with(text string, tk *token.Token) lead {
 }
 
 func (p *printer) emit(l lead) {
-	p.lines = append(p.lines, printed{l.text, l.indent, l.line, l.column})
+	p.lines = append(p.lines, printed{text: l.text, indent: l.indent, line: l.line, column: l.column})
 }
 
 // entry starts the next entry of a collection, which l leads.
@@ -158,8 +165,12 @@ func (p *printer) literal(l lead, n *ast.LiteralNode) {
 	l = l.with(header, n.Start)
 	p.emit(l)
 	depth := -1
-	for i := n.Start.Position.Line; i < len(p.source); i++ {
-		text := strings.TrimRight(p.source[i], " \t")
+	lines := p.source
+	if last := len(lines) - 1; lines[last] == "" { // behind the last line break
+		lines = lines[:last]
+	}
+	for i := n.Start.Position.Line; i < len(lines); i++ {
+		text := strings.TrimRight(lines[i], " \t")
 		indent := len(text) - len(strings.TrimLeft(text, " "))
 		if text != "" && depth < 0 {
 			depth = indent
@@ -168,9 +179,9 @@ func (p *printer) literal(l lead, n *ast.LiteralNode) {
 			break
 		}
 		if text != "" {
-			text = p.source[i][depth:]
+			text = lines[i][depth:]
 		}
-		p.lines = append(p.lines, printed{text, l.at, i + 1, math.MaxInt})
+		p.lines = append(p.lines, printed{text: text, indent: l.at, line: i + 1, column: math.MaxInt, literal: true})
 	}
 	for keep := strings.Contains(header, "+"); !keep && p.lines[len(p.lines)-1].text == ""; {
 		p.lines = p.lines[:len(p.lines)-1]
@@ -266,38 +277,4 @@ func stringText(n *ast.StringNode) string {
 		return "'" + strings.ReplaceAll(n.Value, "'", "''") + "'"
 	}
 	return `"` + n.Value + `"`
-}
-
-// sameNode reports whether two values say the same in the same order, whatever their layout and quotes.
-func sameNode(a, b ast.Node) bool {
-	switch a := a.(type) {
-	case *ast.AnchorNode:
-		b, ok := b.(*ast.AnchorNode)
-		return ok && a.Name.GetToken().Value == b.Name.GetToken().Value && sameNode(a.Value, b.Value)
-	case *ast.AliasNode:
-		b, ok := b.(*ast.AliasNode)
-		return ok && a.Value.GetToken().Value == b.Value.GetToken().Value
-	case *ast.SequenceNode:
-		b, ok := b.(*ast.SequenceNode)
-		return ok && slices.EqualFunc(a.Values, b.Values, sameNode)
-	case *ast.MappingNode, *ast.MappingValueNode:
-		sameEntry := func(a, b *ast.MappingValueNode) bool {
-			return a.Key.IsMergeKey() == b.Key.IsMergeKey() && keyText(a.Key) == keyText(b.Key) && sameNode(a.Value, b.Value)
-		}
-		return kindOf(a) == kindOf(b) && slices.EqualFunc(mapValues(a), mapValues(b), sameEntry)
-	}
-	return kindOf(a) == kindOf(b) && scalarText(a) == scalarText(b)
-}
-
-// scalarText returns what a scalar reads as.
-func scalarText(node ast.Node) string {
-	switch n := node.(type) {
-	case *ast.LiteralNode:
-		return n.Value.Value
-	case *ast.StringNode:
-		return n.Value
-	case *ast.NullNode:
-		return ""
-	}
-	return node.GetToken().Value
 }

@@ -138,7 +138,7 @@ func TestSchemaShapes(t *testing.T) {
 		eachKey(root, func(parent map[string]any, key string) {
 			seen[key] = true
 			right := parent[key]
-			for _, wrong := range []any{map[string]any{"none such": 1}, []any{map[string]any{"none such": 1}}, []any{[]any{}}} {
+			for _, wrong := range []any{map[string]any{"none such": 1}, []any{[]any{}}} {
 				parent[key] = wrong
 				bad, err := json.Marshal(root)
 				if err != nil {
