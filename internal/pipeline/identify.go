@@ -3,7 +3,9 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
+	"time"
 
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/identity"
@@ -42,7 +44,35 @@ func (p *Pipeline) identify(r *kernel.Record, e *event.Event) error {
 	default:
 		e.Process = p.cfg.Table.Lookup(task)
 	}
+	p.reach(e)
 	return nil
+}
+
+// initialPIDs is the inode of the first pid namespace (PROC_PID_INIT_INO in include/linux/proc_ns.h).
+const initialPIDs = 0xEFFFFFFC
+
+// reach names the process that a signal was sent to or that is traced, if it is known: policies protect executables.
+func (p *Pipeline) reach(e *event.Event) {
+	switch {
+	case e.Signal != nil:
+		p.complete(&e.Signal.Target)
+	case e.Ptrace != nil && e.Process.Namespaces != nil && e.Process.Namespaces.PID == initialPIDs:
+		// From elsewhere the number is another's, or nobody's.
+		p.complete(&e.Ptrace.Target)
+	}
+}
+
+// startTick is how precise the start of a process is that ran before the guard did.
+const startTick = uint64(10 * time.Millisecond)
+
+func (p *Pipeline) complete(ref *event.Ref) {
+	known, ok := p.cfg.Table.Latest(ref.PID)
+	if !ok || ref.StartNS != 0 && max(ref.StartNS, known.StartNS)-min(ref.StartNS, known.StartNS) > startTick {
+		return
+	}
+	ref.Exe = known.Exe
+	ref.StartNS = cmp.Or(ref.StartNS, known.StartNS)
+	ref.Name = cmp.Or(ref.Name, known.Name)
 }
 
 // credential works out what a change of ids gave and took; the event's process is as it was before.
