@@ -240,9 +240,9 @@ func (j *judge) syscall() uint32 {
 		return compile.NoDecision
 	}
 	calls := &j.img.Syscalls[j.subject.Syscalls]
-	table, number := &calls.AMD64, j.access.Number&^x32
+	table, number := calls.AMD64[:], j.access.Number&^x32
 	if j.access.I386 {
-		table, number = &calls.I386, j.access.Number
+		table, number = calls.I386[:], j.access.Number
 	}
 	if number >= uint32(len(table)) {
 		return calls.Miss

@@ -188,7 +188,7 @@ func (j *judge) packetWhat() string {
 }
 
 func callName(a *Access) string {
-	name := syscalls.AMD64(int(a.Number &^ x32))
+	name := syscalls.X32(int(a.Number &^ x32))
 	if a.I386 {
 		name = syscalls.I386(int(a.Number))
 	}

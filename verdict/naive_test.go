@@ -287,7 +287,7 @@ func (p *textPolicy) protected(actor, target *textEntry, key string) said {
 }
 
 func (p *textPolicy) syscall(e *textEntry, a *verdict.Access) said {
-	name := syscalls.AMD64(int(a.Number))
+	name := syscalls.X32(int(a.Number))
 	if a.I386 {
 		name = syscalls.I386(int(a.Number))
 	}

@@ -28,9 +28,19 @@ func TestNames(t *testing.T) {
 			t.Errorf("I386(%d) = %q, not %q", c.number, got, c.i386)
 		}
 	}
+	for number, want := range map[int]string{-1: "", 0: "read", 511: "", 512: "rt_sigaction", 520: "execve", 521: "ptrace", 528: "kexec_load", 545: "execveat", 547: "pwritev2", 548: ""} {
+		if got := syscalls.X32(number); got != want {
+			t.Errorf("X32(%d) = %q, not %q", number, got, want)
+		}
+	}
 	names := syscalls.Names()
 	if !slices.IsSorted(names) || slices.Contains(names, "") || len(slices.Compact(slices.Clone(names))) != len(names) {
 		t.Error("Names is not a sorted set")
+	}
+	for number := 512; syscalls.X32(number) != ""; number++ {
+		if !slices.Contains(names, syscalls.X32(number)) {
+			t.Errorf("x32's %s is no other name", syscalls.X32(number))
+		}
 	}
 	for _, n := range []string{"ptrace", "socketcall", "openat2", "arch_prctl"} {
 		if !slices.Contains(names, n) {

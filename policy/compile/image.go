@@ -224,10 +224,12 @@ const (
 	ProtocolCount
 )
 
-// Syscalls holds decisions by number, and Miss for numbers beyond. The calls of x32 are AMD64's, without bit 30.
+// Syscalls holds decisions by number, and Miss for numbers beyond. The calls of x32 are AMD64's, without bit 30; those from
+// 512 on are its own.
 type Syscalls struct {
-	AMD64, I386 [512]uint32
-	Miss        uint32
+	AMD64 [548]uint32
+	I386  [512]uint32
+	Miss  uint32
 }
 
 // Host is what holds for every task.

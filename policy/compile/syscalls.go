@@ -47,7 +47,10 @@ func (c *compiler) syscalls(p *policy.Process) uint32 {
 	decide := func(name string) uint32 { return cmp.Or(said[name], rest(name)) }
 	out := Syscalls{Miss: rest("")}
 	for n := range out.AMD64 {
-		out.AMD64[n], out.I386[n] = decide(syscalls.AMD64(n)), decide(syscalls.I386(n))
+		out.AMD64[n] = decide(syscalls.X32(n))
+	}
+	for n := range out.I386 {
+		out.I386[n] = decide(syscalls.I386(n))
 	}
 	return add(&c.image.Syscalls, out)
 }

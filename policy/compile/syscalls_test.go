@@ -45,6 +45,11 @@ func TestSyscalls(t *testing.T) {
 			}
 		}
 	}
+	for number, want := range map[int]string{520: "", 521: "CRITICAL by ptrace", 539: "CRITICAL by @ipc"} { // x32's own
+		if got := said(blocked, p.AMD64[number]); got != want {
+			t.Errorf("x32's %d: %s, not %s", number, got, want)
+		}
+	}
 	gap := number("", syscalls.AMD64)
 	if got := said(img, nginx.AMD64[gap]); got != "MEDIUM not in allowed_syscalls" || nginx.Miss != nginx.AMD64[gap] || p.Miss != compile.NoDecision {
 		t.Errorf("numbers without a call: %s", got)
