@@ -168,6 +168,21 @@ host:
 	}
 }
 
+// TestChangedOnlyThere: entries with keys that those guards did not have were not written for them.
+func TestChangedOnlyThere(t *testing.T) {
+	for text, want := range map[string]bool{
+		"processes: {a: {description: x, allowed_exec: [], max_memory_mb: 1}}": true,
+		"processes: {a: {allowed_exec: [], no_sudo: true}}":                    false,
+		"processes: {a: {match: {name: a}}}":                                   false,
+		"processes: {a: {allowed_exec: [], mode: alert}}":                      false,
+	} {
+		got := slices.ContainsFunc(mustParse(t, text).Warnings(), func(w Warning) bool { return w.Kind == WarningChanged })
+		if got != want {
+			t.Errorf("%s: warned of a change: %t", text, got)
+		}
+	}
+}
+
 // TestUncovered: one warning for a policy whose restrictions go by the name of a file, unless default answers it.
 func TestUncovered(t *testing.T) {
 	for text, want := range map[string]int{

@@ -13,7 +13,7 @@ func (b *book) warnPolicy(p *Policy) {
 	for q := range p.subjects() {
 		b.warnHostNames(q)
 		b.warnRules(q, &effort)
-		if q != p.Default {
+		if q != p.Default && q.older() {
 			b.warnChanged(q)
 		}
 	}
@@ -49,6 +49,18 @@ func (b *book) warnRules(p *Process, effort *int) {
 	}
 }
 
+// older reports whether the entry has no key but those of the per-process guards before.
+func (p *Process) older() bool {
+	rest := *p
+	rest.Name, rest.Pos, rest.Description, rest.MaxMemoryMB, rest.MaxCPUPercent = "", Position{}, "", Limit{}, Limit{}
+	rest.AllowedExec, rest.AllowedFiles, rest.BlockedFiles = List[PathRule]{}, List[PathRule]{}, List[PathRule]{}
+	rest.AllowedNetwork, rest.BlockedNetwork, rest.BlockedSyscalls = List[NetworkRule]{}, List[NetworkRule]{}, List[SyscallRule]{}
+	if !p.Match.given() {
+		rest.Match = Match{}
+	}
+	return !speaks(rest)
+}
+
 // warnChanged says what means something else than to the per-process guards whose files this package reads: there an absent or empty allowed_network denied all of the network, an empty
 // allowed_files allowed every file, and a * at the end of a pattern matched everything that starts like it.
 func (b *book) warnChanged(p *Process) {
@@ -56,9 +68,6 @@ func (b *book) warnChanged(p *Process) {
 		if len(rule.Prefixes) == 1 && rule.Prefixes[0].IsSingleIP() && rule.Prefixes[0].Addr().IsUnspecified() {
 			b.warn(WarningChanged, rule.Pos, "write the port in allowed_listen if it is one to listen on", "%s is about connections to this host itself", quoted(rule.Text))
 		}
-	}
-	if p.Match.given() { // which no such file has
-		return
 	}
 	if !p.AllowedNetwork.Present {
 		b.warn(WarningChanged, p.Pos, "allowed_network: [] allows none", "no allowed_network: the network is left alone, where it used to be denied")
