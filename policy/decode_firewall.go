@@ -79,7 +79,6 @@ func (r *reader) denies(e entry) bool { return r.choice(e, []string{"allow", "de
 
 func (r *reader) zones(e entry, in *Ingress) {
 	entries, _ := r.entries(e.value, "zones")
-	owner := map[string]string{}
 	for _, e := range entries {
 		if !isName(e.key) {
 			r.problem(e.pos, "write a letter, then letters, digits, - and _", "%s names no zone", quoted(e.key))
@@ -91,14 +90,28 @@ func (r *reader) zones(e entry, in *Ingress) {
 		if len(zone.Interfaces.Rules) == 0 && len(r.problems) == before {
 			r.problem(e.pos, "add interfaces: [eth0], or a pattern such as eth*", "the zone %s has no interfaces", e.key)
 		}
-		for _, rule := range zone.Interfaces.Rules {
-			if first, taken := owner[rule.Text]; taken {
-				r.problem(rule.Pos, "keep it in one of them", "the interface %s is in the zone %s already, which judges its packets", quoted(rule.Text), first)
-				continue
-			}
-			owner[rule.Text] = zone.Name
-		}
+		r.checkInterfaces(in.Zones, zone)
 		in.Zones = append(in.Zones, zone)
+	}
+}
+
+// maxZones bounds the zones, and their interfaces, that others are compared with.
+const maxZones = 16
+
+// checkInterfaces refuses an interface that an earlier zone has, and warns of one that an earlier zone's pattern covers: the
+// first zone judges its packets.
+func (r *reader) checkInterfaces(before []Zone, zone Zone) {
+	for _, rule := range zone.Interfaces.Rules {
+		for _, other := range before[:min(len(before), maxZones)] {
+			for _, taken := range other.Interfaces.Rules[:min(len(other.Interfaces.Rules), maxZones)] {
+				switch {
+				case taken.Text == rule.Text:
+					r.problem(rule.Pos, "keep it in one of them", "the interface %s is in the zone %s already, which judges its packets", quoted(rule.Text), other.Name)
+				case taken.Glob.Covers(rule.Glob):
+					r.warnCovered(rule.Text, rule.Pos, taken.Text, taken.Pos)
+				}
+			}
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ type Firewall struct {
 	Egress  Egress
 }
 
-// Ingress opens ports by zone. No two zones name the same interface. DefaultDeny is about interfaces in no zone.
+// Ingress opens ports by zone. The first zone that an interface is in judges its packets. DefaultDeny is about interfaces in no zone.
 type Ingress struct {
 	Present     bool
 	Pos         Position

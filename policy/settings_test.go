@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -141,5 +142,25 @@ func checkGolden(t *testing.T, name, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s: -want +got:\n%s", name, diff)
+	}
+}
+
+// TestZoneShadowed: an interface that an earlier zone's pattern has is warned of, with both lines.
+func TestZoneShadowed(t *testing.T) {
+	p := mustParse(t, `firewall:
+  ingress:
+    zones:
+      lan: {interfaces: ["eth*"]}
+      dmz: {interfaces: [eth0, wg0]}
+      vpn: {interfaces: ["wg*"]}
+`)
+	var got []string
+	for _, w := range p.Warnings() {
+		if w.Kind == WarningNoEffect {
+			got = append(got, fmt.Sprintf("%d:%d %s", w.Line, w.Other.Line, w.Message))
+		}
+	}
+	if want := []string{`5:4 "eth0" changes nothing: "eth*" at p.yaml:4 covers it`}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
