@@ -1,9 +1,10 @@
 #!/bin/bash
-# suite.sh SERIES [LOG]: run the tests that need a real kernel in a guest of that series, each package's from its own folder, as
-# `go test` would. Prints a line per package; LOG gets everything as `go test -json` writes it (default: only failures are shown).
+# suite.sh SERIES [LOG [RUNG]]: run the tests that need a real kernel in a guest of that series, each package's from its own folder,
+# as `go test` would. Prints a line per package; LOG gets everything as `go test -json` writes it (default: only failures are shown).
+# With RUNG (tracepoint) the activities run once more with the sensors on that rung, as PACKAGE@RUNG.
 set -euo pipefail
 
-[ $# -ge 1 ] || { echo "usage: suite.sh SERIES [LOG]" >&2; exit 2; }
+[ $# -ge 1 ] || { echo "usage: suite.sh SERIES [LOG [RUNG]]" >&2; exit 2; }
 here=$(dirname "$(realpath "$0")")
 share=$(mktemp -d)
 trap 'rm -rf "$share"' EXIT
@@ -12,21 +13,26 @@ cd "$here/../.."
 mapfile -t packages <"$here/packages" # every package of these trees that has tests
 
 CGO_ENABLED=0 test/binaries.sh "$share" "${packages[@]}"
+if [ -n "${3:-}" ]; then
+  lower=$(sed -n "s|^\([^ ]*/test/activity\) \(.*\)|\1@$3 \2 $3|p" "$share/packages")
+  echo "$lower" >>"$share/packages"
+fi
 
 cat >"$share/cmd.sh" <<'GUEST'
 failed=0
-while read -r package folder name; do
+while read -r package folder name rung; do
   name=/run/share/$name start=$SECONDS verdict=pass
-  cd "$folder" && "$name.test" -test.v=test2json -test.paniconexit0 -test.timeout=10m >"$name.out" 2>&1 || verdict=FAIL failed=1
+  cd "$folder" && STOCKADE_TEST_RUNG=$rung "$name.test" -test.v=test2json -test.paniconexit0 -test.timeout=10m >"$name$rung.out" 2>&1 ||
+    verdict=FAIL failed=1
   printf '  %-4s %4d s  %s\n' $verdict $((SECONDS - start)) "$package"
 done </run/share/packages
 exit $failed
 GUEST
 
 status=0
-STOCKADE_VM_TIMEOUT=${STOCKADE_VM_TIMEOUT:-900} "$here/run.sh" "$1" "$share" || status=$?
-while read -r package _ name; do
-  test/tojson.sh "$package" "$share/$name.out"
+STOCKADE_VM_TIMEOUT=${STOCKADE_VM_TIMEOUT:-1500} "$here/run.sh" "$1" "$share" || status=$?
+while read -r package _ name rung; do
+  test/tojson.sh "$package" "$share/$name$rung.out"
 done <"$share/packages" >"$log"
 [ $# -ge 2 ] || go run ./test/report "$log"
 exit $status
