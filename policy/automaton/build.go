@@ -78,7 +78,10 @@ func Build(patterns []Pattern, limits Limits) ([]Automaton, error) {
 func BuildSets(patterns []Pattern, limits Limits) ([]Automaton, [][]uint32, error) {
 	b := builder{limits: limits.orDefault(), sets: &setTable{index: map[string]uint32{}}}
 	automata, err := b.build(patterns)
-	return automata, b.sets.sets, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return automata, b.sets.sets, nil
 }
 
 // setTable numbers sets of values. The empty one is None.
@@ -104,6 +107,20 @@ func (t *setTable) intern(set []uint32) uint32 {
 	return i
 }
 
+// keep returns the table of only those sets that automata yield, and renumbers them there: attempts that were given up have
+// left others.
+func (t *setTable) keep(parts []*dfa) *setTable {
+	kept := &setTable{index: map[string]uint32{}}
+	for _, d := range parts {
+		for i, v := range d.values {
+			if v != None {
+				d.values[i] = kept.intern(t.sets[v])
+			}
+		}
+	}
+	return kept
+}
+
 type builder struct {
 	limits Limits
 	sets   *setTable
@@ -116,6 +133,9 @@ func (b *builder) build(patterns []Pattern) ([]Automaton, error) {
 	parts, err := b.split(patterns, b.limits.Automata)
 	if err != nil {
 		return nil, err
+	}
+	if b.sets != nil {
+		b.sets = b.sets.keep(parts)
 	}
 	automata := make([]Automaton, len(parts))
 	size := 0

@@ -104,9 +104,30 @@ func TestSameBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if used := usedSets(t, patterns[:100]); used != len(sets) {
+		t.Errorf("%d of %d sets are used", used, len(sets))
+	}
 	if _, again, _ := BuildSets(patterns[:100], Limits{}); !reflect.DeepEqual(sets, again) {
 		t.Error("built twice, the sets differ")
 	}
+}
+
+// usedSets counts the sets that the patterns' automata can yield.
+func usedSets(t *testing.T, patterns []Pattern) int {
+	t.Helper()
+	automata, _, err := BuildSets(patterns, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[uint32]bool{}
+	for i := range automata {
+		Diff(automata[i:i+1], nil, AllTexts, func(set, _ uint32) int {
+			used[set] = true
+			return 0
+		}, 1<<20)
+	}
+	delete(used, None)
+	return len(used)
 }
 
 // TestMinimal counts states of automata that are small enough to be drawn by hand.

@@ -24,10 +24,9 @@ func foresee(n *nfa, sets bool) future {
 		for _, next := range n.follow[i] {
 			f.best[i] = f.join(f.best[i], f.best[next])
 			if n.all(next) {
+				// It may be skipped, so what stands before it matches too.
 				for _, v := range n.values[next] {
-					if _, now := slices.BinarySearch(n.values[i], v); now {
-						f.assures[i] = insert(f.assures[i], v)
-					}
+					f.assures[i] = insert(f.assures[i], v)
 				}
 			}
 		}
