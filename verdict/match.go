@@ -59,5 +59,5 @@ func match(img *compile.Image, t *compile.Table, text string) uint32 {
 	if best == automaton.None {
 		return t.Miss
 	}
-	return best
+	return t.Base + best
 }

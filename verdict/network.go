@@ -182,5 +182,5 @@ func matchName(img *compile.Image, t *compile.Table, name string) uint32 {
 	if best == automaton.None {
 		return t.Miss
 	}
-	return best
+	return t.Base + best
 }

@@ -58,7 +58,7 @@ func look(img *compile.Image, table compile.Table, text string) uint32 {
 	}
 	automata := img.Automata[table.Automata.First:][:table.Automata.Count]
 	if n := automaton.MatchAll(automata, text); n != automaton.None {
-		return n
+		return table.Base + n
 	}
 	return table.Miss
 }
@@ -90,13 +90,17 @@ func TestEntriesShareWhatIsAlike(t *testing.T) {
 	}
 }
 
-// TestEntriesKeepApart: what is alike but for the line that says it has tables of its own.
-func TestEntriesKeepApart(t *testing.T) {
+// TestAlikeButForLines: such entries share their automata, and are decided by their own lines.
+func TestAlikeButForLines(t *testing.T) {
 	img := compiled(t, parse(t, "processes:\n  a: {blocked_files: [/etc/x]}\n  b: {blocked_files: [/etc/x]}\n"))
 	for i, line := range []int{2, 3} {
-		d := img.Decisions[look(img, img.Subjects[i+1].Paths[compile.ClassRead], "/etc/x")]
+		s := img.Subjects[i+1]
+		d := img.Decisions[look(img, s.Paths[compile.ClassRead], "/etc/x")]
 		if pos := img.Rules[d.Rule].Pos; pos.Line != line {
 			t.Errorf("entry %d is decided by line %d", i, pos.Line)
+		}
+		if s.Paths[compile.ClassRead].Automata != img.Subjects[1].Paths[compile.ClassExec].Automata {
+			t.Error("the same patterns have several automata")
 		}
 	}
 }

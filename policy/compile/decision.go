@@ -56,12 +56,12 @@ func settle[T any](c *compiler, list []candidate[T], e *ends) {
 	if e.denies {
 		run = append(run, e.decision)
 	}
-	first := c.run(run)
+	e.first = c.run(run)
 	for i := range list {
-		list[i].number = first + uint32(i)
+		list[i].number = e.first + uint32(i)
 	}
 	if e.denies {
-		e.long = first + uint32(len(list))
+		e.long = e.first + uint32(len(list))
 	}
 	if e.closed {
 		e.miss = e.long
@@ -73,8 +73,8 @@ type ends struct {
 	denies   bool
 	closed   bool // by an allow list: nothing else is allowed
 	decision Decision
-	// miss and long are the numbers of the denial, as far as it holds there.
-	miss, long uint32
+	// first is the first candidate's number; miss and long are the denial's, as far as it holds there.
+	first, miss, long uint32
 }
 
 // listKey is a list without its rules.

@@ -57,7 +57,7 @@ func (c *codec) decision(d *Decision) {
 
 func (c *codec) table(t *Table) {
 	c.span(&t.Automata)
-	c.numbers(&t.Miss, &t.Long)
+	c.numbers(&t.Base, &t.Miss, &t.Long)
 }
 
 func (c *codec) subject(s *Subject) {

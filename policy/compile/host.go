@@ -105,16 +105,17 @@ func (c *compiler) modules(h *policy.Host) (Table, error) {
 func (c *compiler) blockedNames() (Table, error) {
 	denied := offence{TypeDNS, event.SeverityHigh}
 	list := peerRules(c.policy.DNS.BlockNames, denied.deny())
-	settle(c, list, &ends{})
+	var ends ends
+	settle(c, list, &ends)
 	var patterns []automaton.Pattern
-	for _, r := range list {
-		patterns = append(patterns, automaton.Pattern{Name: r.what.host, Value: r.number})
+	for i, r := range list {
+		patterns = append(patterns, automaton.Pattern{Name: r.what.host, Value: uint32(i)})
 	}
 	automata, err := c.automata(patterns)
 	if err != nil {
 		return Table{}, fmt.Errorf("blocked names: %w", err)
 	}
-	return Table{Automata: automata}, nil
+	return Table{Automata: automata, Base: ends.first}, nil
 }
 
 // switches compiles what is open to some executables only.

@@ -89,11 +89,13 @@ const (
 	TypeFirewall   Type = "firewall"
 )
 
-// Table is some automata over the same text; the smallest of their values decides, and Miss if that is automaton.None.
-// The zero Table says nothing. Values are decisions unless said otherwise.
+// Table is some automata over the same text; Base and the smallest of their values decide, and Miss if that is
+// automaton.None. The zero Table says nothing. The sum is a decision unless said otherwise.
 type Table struct {
 	Automata Range
-	Miss     uint32
+	// Base lets tables whose rules differ in their decisions alone share their automata.
+	Base uint32
+	Miss uint32
 	// Long decides instead of all of them about a text over MaxPath. In a subject's Paths with any rule it denies, and names
 	// the key of a list that is there; elsewhere it is NoDecision.
 	Long uint32

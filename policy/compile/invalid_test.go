@@ -32,6 +32,7 @@ func TestInvalid(t *testing.T) {
 		"automata 4294967295 to 8589934590":   func(i *compile.Image) { i.Actors.Automata = compile.Range{First: 1<<32 - 1, Count: 1<<32 - 1} },
 		"a table of 9 automata":               func(i *compile.Image) { i.Host.Names.Automata = compile.Range{Count: 9} },
 		"decision 1048576 of":                 func(i *compile.Image) { i.Subjects[1].Paths[0].Miss = many },
+		"decision 104":                        func(i *compile.Image) { i.Subjects[1].Paths[compile.ClassExec].Base = many },
 		"decision 1048576 of ":                func(i *compile.Image) { i.Subjects[1].Paths[0].Long = many },
 		"decision 1048576 of  ":               func(i *compile.Image) { i.Host.BPF = many },
 		"decision 1048576 of   ":              func(i *compile.Image) { i.Syscalls[0].I386[511] = many },

@@ -94,12 +94,12 @@ func (c *compiler) pathTable(list []candidate[pattern], letter policy.Access, en
 	var patterns []automaton.Pattern
 	for _, r := range list {
 		if r.what.access&letter != 0 {
-			patterns = append(patterns, automaton.Pattern{Glob: r.what.glob, Value: r.number})
+			patterns = append(patterns, automaton.Pattern{Glob: r.what.glob, Value: r.number - ends.first})
 		}
 	}
 	if len(patterns) == 0 && ends.miss == NoDecision {
 		return Table{}, nil
 	}
 	automata, err := c.automata(patterns)
-	return Table{Automata: automata, Miss: ends.miss, Long: ends.long}, err
+	return Table{Automata: automata, Base: ends.first, Miss: ends.miss, Long: ends.long}, err
 }

@@ -76,7 +76,7 @@ func (v *validator) run(what string, r Range, runs []uint32) {
 	}
 }
 
-// table checks a table whose values are numbers of something of which there are so many.
+// table checks a table that yields numbers of something of which there are so many.
 func (v *validator) table(what string, t Table, count int) {
 	v.span("automata", t.Automata, len(v.img.Automata))
 	v.decision(t.Miss, t.Long)
@@ -87,8 +87,8 @@ func (v *validator) table(what string, t Table, count int) {
 		return
 	}
 	for _, values := range v.values[t.Automata.First:][:t.Automata.Count] {
-		if uint64(values) > uint64(count) {
-			v.fail("%s %d of %d", what, values-1, count)
+		if end := uint64(t.Base) + uint64(values); end > uint64(count) {
+			v.fail("%s %d of %d", what, end-1, count)
 		}
 	}
 }
