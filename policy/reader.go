@@ -115,7 +115,7 @@ func (b *book) failure() *Problems {
 	overflow := len(b.problems) > maxProblems
 	list := b.problems[:min(len(b.problems), maxProblems)]
 	slices.SortStableFunc(list, b.inOrder)
-	list = slices.Compact(list)
+	list = distinct(list)
 	if overflow {
 		last := list[len(list)-1]
 		list = append(list, Problem{File: last.File, Line: last.Line, Column: last.Column, Message: fmt.Sprintf("there are more than %d problems: the rest is not shown", maxProblems)})
@@ -126,5 +126,15 @@ func (b *book) failure() *Problems {
 // caution returns the warnings in order, each once.
 func (b *book) caution() []Warning {
 	slices.SortStableFunc(b.warnings, func(x, y Warning) int { return b.inOrder(x.Problem, y.Problem) })
-	return slices.Compact(b.warnings)
+	return distinct(b.warnings)
+}
+
+// distinct keeps the first of those that are the same.
+func distinct[E comparable](list []E) []E {
+	seen := make(map[E]bool, len(list))
+	return slices.DeleteFunc(list, func(e E) bool {
+		again := seen[e]
+		seen[e] = true
+		return again
+	})
 }

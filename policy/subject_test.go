@@ -119,6 +119,13 @@ firewall:
 4 no_effect 4 "ALL" changes nothing: "ALL" at p.yaml:4 covers it`},
 		{"subjects", `
     protect: {signals: [app, app]}`, `4 no_effect 4 "app" changes nothing: "app" at p.yaml:4 covers it`},
+		{"aliases", `
+    allowed_syscalls: &calls [ptrace, PTRACE]
+    blocked_syscalls: *calls
+  other:
+    blocked_syscalls: *calls`, `4 contradiction 4 "ptrace" allows nothing: "ptrace" at p.yaml:4 blocks it
+4 no_effect 4 "ptrace" changes nothing: "ptrace" at p.yaml:4 covers it
+4 contradiction 4 "ptrace" allows nothing: "ptrace" at p.yaml:4 blocks it`},
 		{"no limit", `
     on_limit: kill`, `2 no_effect 0 on_limit changes nothing: "app" has no limit`},
 		{"empty match", `
