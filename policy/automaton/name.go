@@ -10,10 +10,15 @@ import (
 const separator = 0
 
 // NameSymbols returns what automata over host names read: each label in lower case behind a separator, the last one before
-// it too. This is the wire form of RFC 1035 with the length bytes zeroed. A dot at the end is ignored.
+// it too. This is the wire form of RFC 1035 with the length bytes zeroed. Letters are those of ASCII. A dot at the end is ignored.
 func NameSymbols(name string) string {
-	labels := strings.Split(strings.ToLower(strings.TrimSuffix(name, ".")), ".")
-	return "\x00" + strings.Join(labels, "\x00") + "\x00"
+	name = strings.TrimSuffix(name, ".")
+	out := make([]byte, 1, len(name)+2)
+	out[0] = separator
+	for i := range len(name) {
+		out = append(out, symbol(name[i]))
+	}
+	return string(append(out, separator))
 }
 
 // MatchName is Match of NameSymbols(name), without making them. It does not allocate.
