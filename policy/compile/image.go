@@ -63,7 +63,8 @@ type Rule struct {
 // Decision is what one rule, or the absence of one, says.
 type Decision struct {
 	Deny bool
-	// Unlisted: the Rule is an allow list's key, and nothing in the list matched.
+	// Unlisted: the Rule is a list's key, and nothing in the list matched: an allow list's, or about a text that is too long
+	// a block list's.
 	Unlisted bool
 	Type     Type
 	Severity event.Severity // of a denial
