@@ -74,7 +74,8 @@ func readLayout(text []byte) (*layout, error) {
 			continue
 		}
 		c := comment{text: "#" + strings.TrimRightFunc(tk.Value, unicode.IsSpace), line: tk.Position.Line, column: tk.Position.Column}
-		before := string([]rune(r.lines[c.line-1])[:c.column-1])
+		line := []rune(r.lines[min(c.line, len(r.lines))-1])
+		before := string(line[:min(c.column-1, len(line))])
 		stem := strings.TrimRight(before, " \t")
 		c.own, c.gap = stem == "", before[len(stem):]
 		out.comments = append(out.comments, c)
