@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -75,9 +76,11 @@ func readLayout(text []byte) (*layout, error) {
 		}
 		c := comment{text: "#" + strings.TrimRightFunc(tk.Value, unicode.IsSpace), line: tk.Position.Line, column: tk.Position.Column}
 		line := []rune(r.lines[min(c.line, len(r.lines))-1])
-		before := string(line[:min(c.column-1, len(line))])
+		at := min(c.column-1, len(line))
+		at += max(0, slices.Index(line[at:], '#')) // the YAML reader is a little off behind the | of a block scalar
+		before := string(line[:at])
 		stem := strings.TrimRight(before, " \t")
-		c.own, c.gap = stem == "", before[len(stem):]
+		c.own, c.gap = stem == "", cmp.Or(before[len(stem):], " ")
 		out.comments = append(out.comments, c)
 	}
 	return out, nil
