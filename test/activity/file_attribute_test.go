@@ -5,6 +5,7 @@ package activity
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,7 @@ func attributeActivities() []activity {
 	return []activity{
 		{name: "chmod", kind: event.KindFileChmod, do: doChmod, want: wantChmod, none: noneChmod},
 		{name: "chown", kind: event.KindFileChown, do: doChown, want: wantChown},
+		{name: "chown i386", kind: event.KindFileChown, do: doChown32, want: wantChown32, skip: noCalls32},
 		{name: "truncate", kind: event.KindFileTruncate, do: doTruncate, want: wantTruncate},
 	}
 }
@@ -170,4 +172,32 @@ func wantXattr(dir string, f facts) []event.Event {
 
 func noneXattr(string, facts) []event.Event {
 	return []event.Event{{File: &event.File{Xattr: "trusted.absent"}}}
+}
+
+// elfName is what the beginning of every program's file is as a string, from its second byte on.
+const elfName = "ELF\x02\x01\x01"
+
+// doChown32 makes the calls of 32-bit programs whose ids have 16 bits, on a file that has such a name.
+func doChown32(dir string) (facts, error) {
+	const chown, lchown, fchown, open, none = 182, 16, 95, 5, 0xffff
+	if err := write(filepath.Join(dir, elfName)); err != nil {
+		return nil, err
+	}
+	path, err := program(dir, call32(chown, at+1, none, 1001), call32(lchown, at+1, 1002, none), call32(open, at+1, 0), call32(fchown, 3, 1003, 1004))
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path)
+	cmd.Dir = dir
+	if err := cmd.Run(); err != nil {
+		return nil, err
+	}
+	return subject(filepath.Join(dir, elfName))
+}
+
+func wantChown32(dir string, f facts) []event.Event {
+	group, owner, both := f.named(dir, elfName), f.named(dir, elfName), f.file(dir, elfName)
+	group.GID, owner.UID = new(uint32(1001)), new(uint32(1002))
+	both.UID, both.GID = new(uint32(1003)), new(uint32(1004))
+	return []event.Event{{File: &group}, {File: &owner}, {File: &both}}
 }

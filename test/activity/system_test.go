@@ -241,7 +241,7 @@ func doSystem32(dir string) (facts, error) {
 func wantSystem32(dir string, f facts) []event.Event {
 	by := &event.Process{Ref: event.Ref{PID: f.int("pid")}}
 	want := []event.Event{
-		{Process: by, Errno: int(unix.ENOENT), Mount: &event.Mount{Operation: "umount", Target: filepath.Join(dir, "ELF\x02\x01\x01")}},
+		{Process: by, Errno: int(unix.ENOENT), Mount: &event.Mount{Operation: "umount", Target: filepath.Join(dir, elfName)}},
 		{Process: by, Kind: event.KindCredential, Credential: &event.Credential{Operation: "setuid"}},
 		{Process: by, Kind: event.KindSettime, Errno: int(unix.EFAULT), Call: &event.Call{Syscall: "stime"}},
 		{Process: by, Kind: event.KindSettime, Errno: int(unix.EFAULT), Call: &event.Call{Syscall: "clock_settime", Operation: "CLOCK_REALTIME"}},

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The rung without trampolines: what successful system calls did. A call with a descriptor is resolved from the kernel's
  * file behind it; one with a name reports that name, as the task's memory has it after the call, with the directory that
- * it is relative to. A call that failed changed nothing and is no event. Calls made through io_uring are not seen here,
- * nor the 16-bit chown calls of i386. */
+ * it is relative to. A call that failed changed nothing and is no event. Calls made through io_uring are not seen here. */
 #pragma once
 #include "argument.h"
 
 #define AT_REMOVEDIR 0x200
+#define NR_LCHOWN16 16 /* of i386 */
+#define NR_FCHOWN16 95
+#define NR_CHOWN16 182
 #define NR_TRUNCATE64_IA32 193
 #define NR_FTRUNCATE64_IA32 194
 
@@ -138,9 +140,17 @@ static __always_inline int chowned(long ret, int dirfd, const void *name, __u32 
 		emit_argument(s, dirfd, name);
 	return chown_to(s, uid, gid);
 }
-SYSCALL_PROG(file_s_chown) { return chowned(ret, AT_FDCWD, (void *)arg(regs, 0), arg(regs, 1), arg(regs, 2)); }
+/* An id that a chown call was given. i386's first ones have 16 bits, of which all set mean all set (include/linux/highuid.h). */
+static __always_inline __u32 chown_id(struct pt_regs *regs, int n)
+{
+	__u32 id = arg(regs, n), nr = syscall_number(regs);
+	if (!is_compat() || (nr != NR_LCHOWN16 && nr != NR_FCHOWN16 && nr != NR_CHOWN16))
+		return id;
+	return (__u16)id == 0xffff ? -1 : (__u16)id;
+}
+SYSCALL_PROG(file_s_chown) { return chowned(ret, AT_FDCWD, (void *)arg(regs, 0), chown_id(regs, 1), chown_id(regs, 2)); }
 SYSCALL_PROG(file_s_fchownat) { return chowned(ret, arg(regs, 0), (void *)arg(regs, 1), arg(regs, 2), arg(regs, 3)); }
-SYSCALL_PROG(file_s_fchown) { return chown_to(changed_fd(KIND_FILE_CHOWN, ret, arg(regs, 0)), arg(regs, 1), arg(regs, 2)); }
+SYSCALL_PROG(file_s_fchown) { return chown_to(changed_fd(KIND_FILE_CHOWN, ret, arg(regs, 0)), chown_id(regs, 1), chown_id(regs, 2)); }
 
 /* i386 passes the 64-bit length of its newer calls in two registers. */
 static __always_inline int truncate_to(struct slot *s, struct pt_regs *regs)

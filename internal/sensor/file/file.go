@@ -6,7 +6,7 @@
 // With trampolines, what it tells has passed the kernel's permission checks; creating, removing, renaming and linking can
 // then still fail in the file system, and so can an open. Attributes, and everything without trampolines, are told when
 // they have succeeded. Without trampolines a name in the event may be the task's own string (event.EvidenceArgument), and
-// three things are not seen: the opens of exec itself, what is done through io_uring, and the 16-bit chown calls of i386.
+// two things are not seen: the opens of exec itself, and what is done through io_uring.
 // The opens of kernel threads are left out, and the file that a UNIX socket is bound to is the network sensor's.
 // Volumes and extended attributes come from system calls in both cases; of io_uring and mapped memory they know nothing.
 package file
