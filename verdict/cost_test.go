@@ -13,8 +13,9 @@ import (
 	"github.com/stockade-security/stockade/verdict"
 )
 
-// path80 is a path of 80 bytes that looks like those of the rules, up to its end, and that no rule names.
-const path80 = "/var/lib/storage17/backend/config/fixture/handler/journal/metrics/monitor-18.txt"
+// path80 is a path of 80 bytes that is read to its end: below a tree with two ** that does not have it after all, and named by
+// a suffix. Both are among the first ten globs of the mix.
+const path80 = "/usr/local/lib/message137/backend/config/fixture/handler/journal/m-1/metrics.log"
 
 // filesPolicy has one entry whose blocked_files hold that many globs.
 func filesPolicy(tb testing.TB, globs int) *compile.Image {
@@ -31,8 +32,8 @@ func BenchmarkDecide(b *testing.B) {
 	for _, rules := range []int{10, 100, 1000, 10000} {
 		img := filesPolicy(b, rules)
 		a := verdict.Access{Op: verdict.OpFile, Path: path80, Letters: policy.AccessRead}
-		if d := verdict.Decide(img, verdict.Task{Subject: 1}, &a); d.ID != compile.NoDecision || len(path80) != 80 {
-			b.Fatalf("%q of %d bytes is named by %s", path80, len(path80), d.Position(img))
+		if d := verdict.Decide(img, verdict.Task{Subject: 1}, &a); d.Rule(img).Text != "**/metrics.log" || len(path80) != 80 {
+			b.Fatalf("%q of %d bytes is named by %q", path80, len(path80), d.Rule(img).Text)
 		}
 		b.Run(fmt.Sprintf("path80/rules=%d", rules), func(b *testing.B) {
 			b.ReportAllocs()
