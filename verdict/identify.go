@@ -34,7 +34,7 @@ func FactsOf(p *event.Process) Facts {
 // parent up. It does not allocate for paths that are clean, and the same arguments always give the same task.
 func Identify(img *compile.Image, task Facts, ancestors []event.Ref) Task {
 	out, claimed := claim(img, &task)
-	if claimed || !inherits(img) {
+	if claimed || !img.Inherits {
 		return out
 	}
 	task.SHA256 = ""
@@ -48,11 +48,6 @@ func Identify(img *compile.Image, task Facts, ancestors []event.Ref) Task {
 		}
 	}
 	return out
-}
-
-// inherits reports whether any entry does.
-func inherits(img *compile.Image) bool {
-	return slices.ContainsFunc(img.Subjects, func(s compile.Subject) bool { return s.Inherit })
 }
 
 // claim finds the entry that claims a task by its own facts, and what its executable is exempt from.

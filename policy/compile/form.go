@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"slices"
+
 	"github.com/stockade-security/stockade/policy"
 )
 
@@ -11,6 +13,9 @@ func (c *codec) image(img *Image) {
 	list(c, &img.Rules, (*codec).rule)
 	list(c, &img.Decisions, (*codec).decision)
 	list(c, &img.Subjects, (*codec).subject)
+	if c.reading {
+		img.Inherits = slices.ContainsFunc(img.Subjects, func(s Subject) bool { return s.Inherit })
+	}
 	list(c, &img.Automata, (*codec).automaton)
 	c.table(&img.Actors)
 	list(c, &img.ActorSets, (*codec).actorSet)

@@ -20,8 +20,10 @@ type Image struct {
 	Rules []Rule
 	// Decisions hold NoDecision first. Within one table a smaller number has precedence.
 	Decisions []Decision
-	// Subjects hold DefaultSubject first, then the policy's entries in the file's order.
+	// Subjects hold DefaultSubject first, then the policy's entries in the file's order. Inherits: one of them is inherited;
+	// it follows from them, and the binary form does not hold it.
 	Subjects []Subject
+	Inherits bool
 	Automata []automaton.Automaton
 	// Actors yields, for the path of an executable, an index into ActorSets in each of its automata: together they are
 	// what the executable is to the policy.

@@ -20,6 +20,7 @@ func (c *compiler) subjects() error {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 		c.image.Subjects = append(c.image.Subjects, s)
+		c.image.Inherits = c.image.Inherits || s.Inherit
 	}
 	return nil
 }
