@@ -13,6 +13,7 @@
 #define IPPROTO_UDP 17
 #define IPPROTO_UDPLITE 136
 #define IPPROTO_MPTCP 262
+#define SOCK_BINDPORT_LOCK 8 /* sk_userlocks: the task has asked for this port (include/net/sock.h) */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -34,6 +35,7 @@ struct sock {
 	int sk_err;
 	__u32 sk_max_ack_backlog;
 	__u8 sk_shutdown;
+	__u8 sk_userlocks : 4;
 };
 struct inet_sock { __be16 inet_sport; };
 typedef enum { SS_FREE = 0, SS_UNCONNECTED = 1 } socket_state;

@@ -50,6 +50,8 @@ type Flow struct {
 	Interface uint32 `json:"interface,omitempty"`
 	// DurationNS is how long a connect took; 0 where the mechanism cannot tell.
 	DurationNS uint64 `json:"duration_ns,omitempty"`
+	// AnyPort: bind asked for any free port, and SourcePort is the one that it got.
+	AnyPort bool `json:"any_port,omitempty"`
 	// Backlog is listen's.
 	Backlog int `json:"backlog,omitempty"`
 	// Cookie identifies the socket within one boot.

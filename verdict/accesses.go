@@ -155,6 +155,9 @@ func appendFlow(out []Access, e *event.Event) []Access {
 		a.Op = OpSend
 	case event.KindBind:
 		a.Op, ip, port = OpBind, f.Source, f.SourcePort
+		if f.AnyPort {
+			port = 0
+		}
 	case event.KindListen:
 		a.Op, ip, port = OpListen, f.Source, f.SourcePort
 	default:

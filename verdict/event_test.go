@@ -41,7 +41,7 @@ func TestAccesses(t *testing.T) {
 		{"connect refused", &event.Event{Kind: event.KindConnect, Errno: 111, Flow: &event.Flow{Family: "inet", Protocol: "tcp", Destination: "10.0.0.1", DestinationPort: 80}}, []verdict.Access{{Op: verdict.OpConnect, Peer: netip.MustParseAddrPort("10.0.0.1:80"), Protocol: "tcp"}}},
 		{"send", flow(event.KindSend, event.Flow{Family: "inet6", Protocol: "udp", Destination: "::1", DestinationPort: 53}), []verdict.Access{{Op: verdict.OpSend, Peer: netip.MustParseAddrPort("[::1]:53"), Protocol: "udp"}}},
 		{"bind", flow(event.KindBind, event.Flow{Family: "inet", Protocol: "tcp", Source: "0.0.0.0", SourcePort: 80}), []verdict.Access{{Op: verdict.OpBind, Peer: netip.MustParseAddrPort("0.0.0.0:80"), Protocol: "tcp"}}},
-		{"bind any port", flow(event.KindBind, event.Flow{Family: "inet", Protocol: "udp", Source: "0.0.0.0"}), []verdict.Access{{Op: verdict.OpBind, Peer: netip.MustParseAddrPort("0.0.0.0:0"), Protocol: "udp"}}},
+		{"bind any port", flow(event.KindBind, event.Flow{Family: "inet", Protocol: "udp", Source: "0.0.0.0", SourcePort: 40000, AnyPort: true}), []verdict.Access{{Op: verdict.OpBind, Peer: netip.MustParseAddrPort("0.0.0.0:0"), Protocol: "udp"}}},
 		{"unix", flow(event.KindConnect, event.Flow{Family: "unix", Path: "@bus"}), []verdict.Access{{Op: verdict.OpConnect, Path: "@bus"}}},
 		{"unix unnamed", flow(event.KindConnect, event.Flow{Family: "unix"}), nil},
 		{"packet", flow(event.KindBind, event.Flow{Family: "packet"}), []verdict.Access{{Op: verdict.OpBind}}},

@@ -25,6 +25,7 @@ func networkActivities() []activity {
 		{name: "tcp connect", kind: event.KindConnect, do: tcp4, want: wantConversation("inet", "tcp", "127.0.0.1"), none: noSecond},
 		{name: "tcp accept", kind: event.KindAccept, do: tcp4, want: wantConversation("inet", "tcp", "127.0.0.1")},
 		{name: "tcp bind", kind: event.KindBind, do: tcp4, want: wantConversation("inet", "tcp", "127.0.0.1")},
+		{name: "bind to any port", kind: event.KindBind, do: doBinds, want: wantAnyPort, none: noSecondPort},
 		{name: "tcp listen", kind: event.KindListen, do: tcp4, want: wantConversation("inet", "tcp", "127.0.0.1")},
 		{name: "tcp volume", kind: event.KindFlowVolume, do: tcp4, want: wantConversation("inet", "tcp", "127.0.0.1")},
 		{name: "tcp ipv6", kind: event.KindConnect, do: conversation("::1", unix.AF_INET6, 0), want: wantConversation("inet6", "tcp", "::1")},
@@ -143,6 +144,32 @@ func wantConversation(family, protocol, ip string) func(string, facts) []event.E
 			{Kind: event.KindFlowVolume, Flow: &down, Volume: &event.Volume{WriteBytes: uint64(len(answer)), ReadBytes: uint64(len(question))}},
 		}
 	}
+}
+
+// doBinds takes a free port, gives it back, and asks for it by its number from another address.
+func doBinds(string) (facts, error) {
+	free, port, err := bound("127.0.0.1", unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return nil, err
+	}
+	named, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Bind(named, sockaddr("127.0.0.2", unix.AF_INET, port))
+	return facts{"port": strconv.Itoa(port)}, errors.Join(err, unix.Close(free), unix.Close(named))
+}
+
+func wantAnyPort(_ string, f facts) []event.Event {
+	port := uint16(f.int("port"))
+	return []event.Event{
+		{Flow: &event.Flow{Family: "inet", Protocol: "udp", Source: "127.0.0.1", SourcePort: port, AnyPort: true}},
+		{Flow: &event.Flow{Family: "inet", Protocol: "udp", Source: "127.0.0.2", SourcePort: port}},
+	}
+}
+
+func noSecondPort(string, facts) []event.Event {
+	return []event.Event{{Kind: event.KindBind, Flow: &event.Flow{Source: "127.0.0.2", AnyPort: true}}}
 }
 
 func wantMPTCP(dir string, f facts) []event.Event {

@@ -34,7 +34,7 @@ type bpfFlow struct {
 	Family      uint16
 	Type        uint16
 	Protocol    uint16
-	Pad         uint16
+	AnyPort     uint16
 	Src         struct {
 		_    structs.HostLayout
 		Ip   [16]uint8

@@ -51,6 +51,7 @@ func decode(r *kernel.Record, e *event.Event) error {
 	case familyInet, familyInet6:
 		bound := r.Kind == event.KindBind || r.Kind == event.KindListen
 		f.Source, f.SourcePort = endpoint(b.Src.Ip, b.Src.Port, bound)
+		f.AnyPort = b.AnyPort != 0 && f.SourcePort != 0 // raw sockets have no ports
 		f.Destination, f.DestinationPort = endpoint(b.Dst.Ip, b.Dst.Port, false)
 	}
 	e.Flow = f

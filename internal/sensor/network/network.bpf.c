@@ -128,6 +128,8 @@ static __always_inline int bound(enum kind kind, struct socket *sock, long ret)
 		return 0;
 	struct flow *f = emit_body(s);
 	flow_of(f, sk);
+	if (kind == KIND_BIND && is_inet(f->family))
+		f->any_port = !(BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK);
 	if (kind == KIND_LISTEN) {
 		struct sock *tcp = is_inet(f->family) ? tcp_of(sk, f->protocol) : 0;
 		f->backlog = BPF_CORE_READ(tcp ? tcp : sk, sk_max_ack_backlog);

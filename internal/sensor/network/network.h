@@ -14,7 +14,8 @@ struct flow {
 	__u32 interface;
 	__u32 backlog;
 	__u32 established; /* of the state that waits in a map; nothing to user space */
-	__u16 family, type, protocol, pad;
+	__u16 family, type, protocol;
+	__u16 any_port; /* bind: the kernel has chosen the port */
 	struct endpoint src, dst;
 };
 
