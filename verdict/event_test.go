@@ -1,7 +1,9 @@
 package verdict_test
 
 import (
+	"encoding/json"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -218,4 +220,41 @@ func TestBuiltinPolicy(t *testing.T) {
 			t.Errorf("%s %s %s: %+v", tt.exe, tt.access, tt.object, got)
 		}
 	}
+}
+
+// FuzzJudge judges recorded events, which come from files: whatever they hold, each violation is whole.
+func FuzzJudge(f *testing.F) {
+	for _, e := range events() {
+		b, err := json.Marshal(e)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	for _, text := range []string{
+		`{"kind":"exec","process":{"pid":1,"exe":"/usr/bin/web"},"exec":{"file":{"path":"/tmp/x"},"script":"/x.sh","setuid":true}}`,
+		`{"kind":"ptrace","process":{"exe":"/bin/sh"},"ptrace":{"request":"PTRACE_TRACEME"}}`,
+		`{"kind":"file_rename","process":{},"file":{"path":"x","target":"/srv/secret/a","path_truncated":true}}`,
+		`{"kind":"prctl","process":{},"call":{"syscall":"prctl","operation":"4"}}`,
+		`{"kind":"capability","process":{"container":{"id":"x"}},"capability":{"name":"CAP_63","granted":true}}`,
+		`{"kind":"connect","process":{},"flow":{"family":"inet6","dst_ip":"64:ff9b::a9fe:a9fe","dst_port":80}}`,
+	} {
+		f.Add([]byte(text))
+	}
+	text, err := os.ReadFile("testdata/keys.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	img := image(f, string(text))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var e event.Event
+		if json.Unmarshal(b, &e) != nil {
+			return
+		}
+		for _, v := range verdict.Judge(img, "", &e) {
+			if v.Type == "" || v.Detail == "" || v.Severity == "" || v.Rule == "" || v.Subject == "" || v.PolicyMode == "" {
+				t.Errorf("%s: %+v", b, v)
+			}
+		}
+	})
 }
