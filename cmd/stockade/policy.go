@@ -16,7 +16,7 @@ func newPolicy() *cobra.Command {
 		Use:     "policy",
 		Short:   "Work with policy files",
 		Example: "  stockade policy check policy.yaml",
-	}, newPolicyCheck(), newPolicyTest(), newPolicyExplain(), newPolicyFmt(), newPolicyCompile(), newPolicySchema())
+	}, newPolicyCheck(), newPolicyTest(), newPolicyExplain(), newPolicyDiff(), newPolicyFmt(), newPolicyCompile(), newPolicySchema())
 }
 
 // loadPolicy reads a policy and compiles it. The error says how many problems there are, and each.

@@ -250,11 +250,17 @@ func Paths() Texts {
 
 // Sockets are the names of UNIX sockets: Paths, and abstract names behind an @.
 func Sockets() Texts {
-	const abstract = textStates - 1
+	const (
+		at       = textStates - 2 // behind the @
+		abstract = textStates - 1
+	)
 	paths := Paths()
 	return Texts{
 		Next: func(state int, c byte) int {
-			if state == abstract && c != 0 || state == 0 && c == '@' {
+			switch {
+			case state == 0 && c == '@':
+				return at
+			case state >= at && c != 0:
 				return abstract
 			}
 			return paths.Next(state, c)
