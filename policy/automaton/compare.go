@@ -25,16 +25,34 @@ var ErrTooLarge = errors.New("the patterns multiply each other too much to be co
 // maxPairs bounds how many pairs of states Compare looks at.
 const maxPairs = 1 << 20
 
-// Compare walks both sides at once, byte by byte (the product of two automata, made as far as it is needed), and returns
-// every region that holds a text over the alphabet of texts: nothing outside the regions is matched by a changed value.
-// With everything true it returns the regions of all texts. The error wraps ErrTooLarge.
-func Compare(a, b Side, texts Texts, everything bool) ([]Region, error) {
-	return newWalker(a, b, texts, everything).walk(maxPairs)
+// Compare walks both sides at once, byte by byte (the product of two automata, made as far as it is needed), and returns the
+// regions of all texts of the language that a changed value matches. With unmatched, the region of the texts that nothing
+// matches is among them, if there are any. Other regions may be: what they say has not changed. The error wraps ErrTooLarge.
+func Compare(a, b Side, texts Language, unmatched bool) ([]Region, error) {
+	return compareUpTo(maxPairs, a, b, texts, unmatched)
 }
 
-// Texts are the texts that Compare is to think of: a deterministic automaton of few states, of which 0 is the first. Next
+func compareUpTo(most int, a, b Side, texts Language, unmatched bool) ([]Region, error) {
+	w := newWalker(a, b, texts)
+	if err := w.walk(most); err != nil || !unmatched || w.found[nothing()] {
+		return w.regions, err
+	}
+	// Texts without a changed value need not all be walked: the first that nothing matches will do.
+	free := newWalker(a, b, texts)
+	free.free = true
+	err := free.walk(most)
+	if free.found[nothing()] {
+		w.regions = append(w.regions, free.regions[len(free.regions)-1])
+	}
+	return w.regions, err
+}
+
+// nothing is the values of texts that nothing matches.
+func nothing() [2]uint32 { return [2]uint32{None, None} }
+
+// Language are the texts that Compare is to think of: a deterministic automaton of few states, of which 0 is the first. Next
 // returns the state behind a byte, or -1 if no text goes on so; Whole says whether a text may end in a state.
-type Texts struct {
+type Language struct {
 	Next  func(state int, c byte) int
 	Whole func(state int) bool
 }
@@ -99,14 +117,15 @@ type pair struct {
 
 // walker visits pairs, breadth first.
 type walker struct {
-	a, b       *lazy
-	texts      Texts
-	everything bool
-	bytes      []byte // one of each kind that either side or the texts tell apart
-	index      map[pair]bool
-	queue      []visit
-	found      map[[2]uint32]bool
-	regions    []Region
+	a, b  *lazy
+	texts Language
+	// free: look for a text that nothing matches, whatever it leads to.
+	free    bool
+	bytes   []byte // one of each kind that either side or the texts tell apart
+	index   map[pair]bool
+	queue   []visit
+	found   map[[2]uint32]bool
+	regions []Region
 }
 
 // visit is a pair and how it was reached.
@@ -116,8 +135,8 @@ type visit struct {
 	by   byte
 }
 
-func newWalker(a, b Side, texts Texts, everything bool) *walker {
-	w := &walker{a: newLazy(a), b: newLazy(b), texts: texts, everything: everything, index: map[pair]bool{}, found: map[[2]uint32]bool{}}
+func newWalker(a, b Side, texts Language) *walker {
+	w := &walker{a: newLazy(a), b: newLazy(b), texts: texts, index: map[pair]bool{}, found: map[[2]uint32]bool{}}
 	w.alphabet()
 	return w
 }
@@ -138,11 +157,11 @@ func (w *walker) alphabet() {
 	}
 }
 
-// textStates bounds the states of Texts.
+// textStates bounds the states of Language.
 const textStates = 8
 
 // kind tells bytes apart by what they do in each state.
-func (t Texts) kind(c byte) string {
+func (t Language) kind(c byte) string {
 	var out [textStates]byte
 	for s := range out {
 		out[s] = byte(t.Next(s, c) + 1)
@@ -170,14 +189,17 @@ func legible() []byte {
 	return out
 }
 
-func (w *walker) walk(most int) ([]Region, error) {
+func (w *walker) walk(most int) error {
 	if max(w.a.nfa.moves, w.b.nfa.moves) > maxMoves {
-		return nil, ErrTooLarge
+		return ErrTooLarge
 	}
 	w.reach(visit{from: -1})
 	for i := 0; i < len(w.queue); i++ {
 		at := w.queue[i]
 		w.note(i)
+		if w.free && w.found[nothing()] {
+			return nil
+		}
 		for _, c := range w.bytes {
 			text := w.texts.Next(at.text, c)
 			if text < 0 {
@@ -186,14 +208,14 @@ func (w *walker) walk(most int) ([]Region, error) {
 			w.reach(visit{pair: pair{w.a.step(at.a, c), w.b.step(at.b, c), text}, from: i, by: c})
 		}
 		if len(w.queue) > most {
-			return w.regions, fmt.Errorf("%w: over %d states", ErrTooLarge, most)
+			return fmt.Errorf("%w: over %d states", ErrTooLarge, most)
 		}
 	}
-	return w.regions, nil
+	return nil
 }
 
 func (w *walker) reach(v visit) {
-	if w.index[v.pair] || !w.everything && !w.a.matters(v.a) && !w.b.matters(v.b) {
+	if w.index[v.pair] || !w.free && !w.a.matters(v.a) && !w.b.matters(v.b) {
 		return
 	}
 	w.index[v.pair] = true
@@ -218,8 +240,8 @@ func (w *walker) note(i int) {
 	w.regions = append(w.regions, Region{A: values[0], B: values[1], Example: string(text)})
 }
 
-// Paths are clean absolute paths: without //, /./ and /../, and without / at the end.
-func Paths() Texts {
+// CleanPaths are clean absolute paths: without //, /./ and /../, and without / at the end.
+func CleanPaths() Language {
 	const (
 		start = iota
 		slash // behind a /
@@ -227,7 +249,7 @@ func Paths() Texts {
 		dots  // behind /..
 		name
 	)
-	return Texts{
+	return Language{
 		Next: func(state int, c byte) int {
 			switch {
 			case state > name || c == 0 || state == start && c != '/':
@@ -248,14 +270,14 @@ func Paths() Texts {
 	}
 }
 
-// Sockets are the names of UNIX sockets: Paths, and abstract names behind an @.
-func Sockets() Texts {
+// SocketNames are the names of UNIX sockets: CleanPaths, and abstract names behind an @.
+func SocketNames() Language {
 	const (
 		at       = textStates - 2 // behind the @
 		abstract = textStates - 1
 	)
-	paths := Paths()
-	return Texts{
+	paths := CleanPaths()
+	return Language{
 		Next: func(state int, c byte) int {
 			switch {
 			case state == 0 && c == '@':

@@ -18,7 +18,7 @@ func (d *comparison) host() error {
 		kind string
 		of   func(*policy.Host) *class
 	}{{"exec", starts}, {"read", readers}, {"write", writers}, {"ioctl", devices}, {"mount", mounts}} {
-		if err := d.texts("host", l.kind, l.of(a), l.of(b), automaton.Paths()); err != nil {
+		if err := d.texts("host", l.kind, l.of(a), l.of(b), automaton.CleanPaths()); err != nil {
 			return err
 		}
 	}

@@ -99,7 +99,7 @@ func (c *class) automata(other *class) automaton.Side {
 }
 
 // texts compares two classes over all texts.
-func (d *comparison) texts(subject, kind string, a, b *class, over automaton.Texts) error {
+func (d *comparison) texts(subject, kind string, a, b *class, over automaton.Language) error {
 	a.settle()
 	b.settle()
 	regions, err := automaton.Compare(a.automata(b), b.automata(a), over, a.miss.Answer != b.miss.Answer)
@@ -137,14 +137,14 @@ func (d *comparison) paths(subject string, a, b *policy.Process) error {
 		kind   string
 		letter policy.Access
 	}{{"read", policy.AccessRead}, {"write", policy.AccessWrite}, {"map", policy.AccessExecute}} {
-		if err := d.texts(subject, l.kind, files(a, l.letter), files(b, l.letter), automaton.Paths()); err != nil {
+		if err := d.texts(subject, l.kind, files(a, l.letter), files(b, l.letter), automaton.CleanPaths()); err != nil {
 			return err
 		}
 	}
-	if err := d.texts(subject, "exec", programs(a), programs(b), automaton.Paths()); err != nil {
+	if err := d.texts(subject, "exec", programs(a), programs(b), automaton.CleanPaths()); err != nil {
 		return err
 	}
-	return d.texts(subject, "unix", sockets(a), sockets(b), automaton.Sockets())
+	return d.texts(subject, "unix", sockets(a), sockets(b), automaton.SocketNames())
 }
 
 func files(p *policy.Process, letter policy.Access) *class {

@@ -16,9 +16,9 @@ func (d *comparison) syscalls(subject string, a, b uint32) {
 	ta, tb := d.a.calls(a), d.b.calls(b)
 	for _, table := range []struct {
 		suffix string
-		a, b   *[512]uint32
+		a, b   []uint32
 		name   func(int) string
-	}{{"", &ta.AMD64, &tb.AMD64, syscalls.AMD64}, {"/i386", &ta.I386, &tb.I386, syscalls.I386}} {
+	}{{"", ta.AMD64[:], tb.AMD64[:], syscalls.AMD64}, {"/i386", ta.I386[:], tb.I386[:], syscalls.I386}} {
 		for n := range table.a {
 			if name := table.name(n); name != "" {
 				d.decision(subject, "syscall", name+table.suffix, table.a[n], table.b[n])
