@@ -240,33 +240,40 @@ func (w *walker) note(i int) {
 	w.regions = append(w.regions, Region{A: values[0], B: values[1], Example: string(text)})
 }
 
-// CleanPaths are clean absolute paths: without //, /./ and /../, and without / at the end.
+// CleanPaths are absolute paths without //, /./ and /../, and but for the root without / at the end.
 func CleanPaths() Language {
 	const (
 		start = iota
-		slash // behind a /
+		root  // behind the first /
+		slash // behind another /
 		dot   // behind /.
 		dots  // behind /..
 		name
 	)
 	return Language{
 		Next: func(state int, c byte) int {
+			opened := state == root || state == slash
 			switch {
-			case state > name || c == 0 || state == start && c != '/':
+			case state > name || c == 0:
+				return -1
+			case state == start:
+				if c == '/' {
+					return root
+				}
 				return -1
 			case c == '/':
-				if state == start || state == name {
+				if state == name {
 					return slash
 				}
 				return -1
-			case c == '.' && state == slash:
+			case c == '.' && opened:
 				return dot
 			case c == '.' && state == dot:
 				return dots
 			}
 			return name
 		},
-		Whole: func(state int) bool { return state == name },
+		Whole: func(state int) bool { return state == root || state == name },
 	}
 }
 

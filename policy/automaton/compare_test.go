@@ -49,12 +49,12 @@ func TestCompare(t *testing.T) {
 		want []Region
 	}{
 		{"nothing changed", []string{"/a/**"}, []string{"/a/**"}, false, nil},
-		{"one more", []string{"/a/**"}, []string{"/a/**", "/b"}, false, []Region{{None, None, "/a"}, {None, 1, "/b"}}},
-		{"narrower", []string{"/a/**"}, []string{"/a/*"}, false, []Region{{None, None, "/b"}, {0, 0, "/a/a"}, {0, None, "/a/a/a"}}},
-		{"what nothing matches", []string{"/x"}, nil, true, []Region{{None, None, "/a"}, {0, None, "/x"}}},
-		{"only what nothing matches", []string{"/x"}, []string{"/x"}, true, []Region{{None, None, "/a"}}},
+		{"one more", []string{"/a/**"}, []string{"/a/**", "/b"}, false, []Region{{None, None, "/"}, {None, 1, "/b"}}},
+		{"narrower", []string{"/a/**"}, []string{"/a/*"}, false, []Region{{None, None, "/"}, {0, 0, "/a/a"}, {0, None, "/a/a/a"}}},
+		{"what nothing matches", []string{"/x"}, nil, true, []Region{{None, None, "/"}, {0, None, "/x"}}},
+		{"only what nothing matches", []string{"/x"}, []string{"/x"}, true, []Region{{None, None, "/"}}},
 		{"there is no such text", []string{"/**"}, []string{"/**"}, true, nil},
-		{"nothing at all", nil, nil, true, []Region{{None, None, "/a"}}},
+		{"nothing at all", nil, nil, true, []Region{{None, None, "/"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := compare(t, c.a, c.b, c.all)
@@ -109,7 +109,7 @@ func TestTexts(t *testing.T) {
 	}
 	for text, want := range map[string][2]bool{
 		"/a": {true, true}, "/a/b": {true, true}, "/.a": {true, true}, "/..a": {true, true}, "/...": {true, true}, "/a.": {true, true},
-		"": {}, "/": {}, "a": {}, "//": {}, "//a": {}, "/a/": {}, "/.": {}, "/..": {}, "/./a": {}, "/../a": {}, "/a/..": {}, "/a\x00": {},
+		"/": {true, true}, "": {}, "a": {}, "//": {}, "//a": {}, "/a/": {}, "/.": {}, "/..": {}, "/./a": {}, "/../a": {}, "/a/..": {}, "/a\x00": {},
 		"@a": {false, true}, "@a//": {false, true}, "@": {}, "@\x00": {},
 	} {
 		if got := [2]bool{in(CleanPaths(), text), in(SocketNames(), text)}; got != want {

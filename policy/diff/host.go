@@ -116,7 +116,7 @@ func (d *comparison) modules() {
 
 func (h *half) match(t *compile.Table, text string) uint32 {
 	if v := automaton.MatchAll(h.img.Automata[t.Automata.First:][:t.Automata.Count], text); v != automaton.None {
-		return v
+		return t.Base + v
 	}
 	return t.Miss
 }
@@ -151,7 +151,7 @@ func (h *half) blockedName(name string) uint32 {
 	if best == automaton.None {
 		return h.img.Host.Names.Miss
 	}
-	return best
+	return h.img.Host.Names.Base + best
 }
 
 func (d *comparison) firewall() {
