@@ -59,6 +59,7 @@ struct inode {
 struct timespec64 { __s64 tv_sec; long tv_nsec; };
 struct inode___before66 { struct timespec64 i_ctime; };
 struct inode___before611 { struct timespec64 __i_ctime; };
+struct hlist_head { void *first; };
 struct hlist_bl_node { struct hlist_bl_node *next, **pprev; };
 struct dentry {
 	struct hlist_bl_node d_hash;
@@ -113,6 +114,9 @@ struct mm_struct {
 typedef struct { int counter; } atomic_t;
 struct signal_struct { atomic_t live; int group_exit_code; unsigned int flags; };
 struct thread_info { __u32 status; };
+struct kernfs_node { __u64 id; };
+struct cgroup { struct kernfs_node *kn; };
+struct css_set { struct cgroup *dfl_cgrp; }; /* the one in the v2 tree */
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
@@ -129,6 +133,7 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct callback_head *task_works;
+	struct css_set *cgroups;
 };
 struct kernel_siginfo { int si_code; };
 struct module { char name[56]; };
@@ -149,6 +154,10 @@ extern void *bpf_rdonly_cast(const void *p, __u32 type) __ksym __weak;
 			bpf_core_read(&v_, sizeof(v_), &((struct type *)(p))->field);                                  \
 		v_;                                                                                                    \
 	})
+
+/* Eight bytes of kernel memory and a pointer in it, under the names of types that begin so. */
+#define KWORD(p) ((__u64)KREAD(timespec64, p, tv_sec))
+#define KPOINTER(p) KREAD(hlist_head, p, first)
 
 #define S_IFMT 0170000
 #define PF_KTHREAD 0x200000

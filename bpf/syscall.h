@@ -46,7 +46,7 @@ static __always_inline __u32 syscall_number(struct pt_regs *r)
 static __always_inline struct file *file_of(int fd)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct file *file = 0, **fds = 0;
+	struct file **fds = 0;
 	unsigned int max = 0;
 	struct files_struct *files = t->files;
 	struct fdtable *fdt = files ? KREAD(files_struct, files, fdt) : 0;
@@ -56,6 +56,5 @@ static __always_inline struct file *file_of(int fd)
 	if ((unsigned int)fd >= max)
 		return 0;
 	fds = KREAD(fdtable, fdt, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), fds + fd);
-	return file;
+	return KPOINTER(fds + fd);
 }

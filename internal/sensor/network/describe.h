@@ -76,7 +76,7 @@ static __always_inline struct slot *name_take(struct name **n)
 	struct slot *s = slot_take();
 	if (!s)
 		return 0;
-	*n = (struct name *)s->path;
+	*n = (struct name *)s->parts;
 	__builtin_memset(*n, 0, sizeof(**n));
 	return s;
 }

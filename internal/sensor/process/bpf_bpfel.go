@@ -17,6 +17,7 @@ type bpfCpuStats struct {
 	_        structs.HostLayout
 	Produced uint64
 	Lost     [3]uint64
+	Unasked  uint64
 }
 
 type bpfExec struct {
@@ -84,8 +85,14 @@ type bpfSlot struct {
 	_     structs.HostLayout
 	Busy  uint32
 	Bytes uint32
-	Data  [20484]uint8
-	Path  [4352]uint8
+	Data  [20748]uint8
+	_     [4]byte
+	Parts [256]struct {
+		_     structs.HostLayout
+		Name  uint64
+		Bytes uint32
+		Pad   uint32
+	}
 }
 
 // Names of all BPF objects in the ELF.
