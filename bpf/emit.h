@@ -92,13 +92,9 @@ static __always_inline struct record *emit_record(struct slot *s)
 	return (struct record *)s->data;
 }
 
-/* Fills a slot's header for a task; body is a constant. */
-static __always_inline struct slot *emit_begin_for(struct task_struct *t, enum kind kind, enum evidence evidence, __u32 body)
+/* Fills the header of a record about what a task does now. */
+static __always_inline void record_fill(struct record *r, struct task_struct *t, enum kind kind, enum evidence evidence, __u32 body)
 {
-	struct slot *s = slot_take();
-	if (!s)
-		return 0;
-	struct record *r = emit_record(s);
 	const struct cred *cred = t->real_cred;
 	r->time_ns = bpf_ktime_get_boot_ns();
 	r->start_ns = t->group_leader->start_boottime;
@@ -116,6 +112,15 @@ static __always_inline struct slot *emit_begin_for(struct task_struct *t, enum k
 	r->cgroup = t->cgroups->dfl_cgrp->kn->id;
 	*(__u64 *)r->comm = *(__u64 *)t->comm;
 	*(__u64 *)(r->comm + 8) = *(__u64 *)(t->comm + 8);
+}
+
+/* Begins a record about a task; body is a constant. */
+static __always_inline struct slot *emit_begin_for(struct task_struct *t, enum kind kind, enum evidence evidence, __u32 body)
+{
+	struct slot *s = slot_take();
+	if (!s)
+		return 0;
+	record_fill(emit_record(s), t, kind, evidence, body);
 	__builtin_memset(emit_body(s), 0, body);
 	s->bytes = sizeof(struct record) + body;
 	return s;
@@ -214,17 +219,17 @@ static __always_inline void emit_end(struct slot *s)
 	struct cpu_stats *c = cpu_stats();
 	struct record *r = emit_record(s);
 	__u64 lost = 0, flags = BPF_RB_NO_WAKEUP;
-	__u32 bytes = s->bytes;
-	if (bytes > DATA_MAX)
-		bytes = DATA_MAX;
 	if (c) {
 		for (int i = 0; i < LOSSES; i++)
 			lost += c->lost[i];
 		r->seq = __sync_fetch_and_add(&c->produced, 1) + 1;
-		flags = wake_for(c, bytes);
+		flags = wake_for(c, s->bytes);
 	}
 	r->lost_before = lost;
 	r->cpu = bpf_get_smp_processor_id();
+	__u32 bytes = s->bytes;
+	if (bytes > DATA_MAX)
+		bytes = DATA_MAX;
 	if (bpf_ringbuf_output(&ring, s->data, bytes, flags) && c)
 		__sync_fetch_and_add(&c->lost[LOSS_RING_FULL], 1);
 	slot_free(s);

@@ -84,21 +84,17 @@ static __always_inline void endpoint6(struct endpoint *e, struct bpf_sock_addr *
 	e->port = bpf_ntohs(ctx->user_port);
 }
 
-/* A field of a socket: loaded where the verifier trusts the pointer (trusted is a constant), else read with a helper, which
- * costs several times as much. */
-#define SOCK_FIELD(sk, trusted, field) ((trusted) ? (sk)->field : BPF_CORE_READ(sk, field))
-
 /* The ends of an inet or inet6 socket as the kernel holds them. A raw socket keeps its protocol where the others keep the
  * port. The local port is inet_sport: skc_num is 0 again when tcp_set_state tells of the end. */
-static __always_inline void endpoints_of(struct sock *sk, int trusted, __u16 family, __u16 type, struct endpoint *src, struct endpoint *dst)
+static __always_inline void endpoints_of(struct sock *sk, __u16 family, __u16 type, struct endpoint *src, struct endpoint *dst)
 {
-	__u16 from = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
-	__u16 to = bpf_ntohs(SOCK_FIELD(sk, trusted, __sk_common.skc_dport));
+	__u16 from = bpf_ntohs(KREAD(inet_sock, sk, inet_sport));
+	__u16 to = bpf_ntohs(KREAD(sock, sk, __sk_common.skc_dport));
 	if (type == SOCK_RAW)
 		from = to = 0;
 	if (family == AF_INET) {
-		endpoint4(src, SOCK_FIELD(sk, trusted, __sk_common.skc_rcv_saddr), from);
-		endpoint4(dst, SOCK_FIELD(sk, trusted, __sk_common.skc_daddr), to);
+		endpoint4(src, KREAD(sock, sk, __sk_common.skc_rcv_saddr), from);
+		endpoint4(dst, KREAD(sock, sk, __sk_common.skc_daddr), to);
 		return;
 	}
 	bpf_core_read(src->ip, sizeof(src->ip), &sk->__sk_common.skc_v6_rcv_saddr);

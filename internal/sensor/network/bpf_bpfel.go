@@ -66,6 +66,12 @@ type bpfName struct {
 	Pad       [6]uint8
 }
 
+type bpfPlace struct {
+	_       structs.HostLayout
+	Cookie  uint64
+	Waiting bpfWaiting
+}
+
 type bpfSlot struct {
 	_     structs.HostLayout
 	Busy  uint32
@@ -112,6 +118,7 @@ type bpfWaiting struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	bpfMapFlows            = "flows"
+	bpfMapPlaces           = "places"
 	bpfMapRing             = "ring"
 	bpfMapSends            = "sends"
 	bpfMapSent             = "sent"
@@ -215,6 +222,7 @@ type bpfProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Places      *ebpf.MapSpec `ebpf:"places"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Sends       *ebpf.MapSpec `ebpf:"sends"`
 	Sent        *ebpf.MapSpec `ebpf:"sent"`
@@ -256,6 +264,7 @@ func (o *bpfObjects) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
 	Flows       *ebpf.Map `ebpf:"flows"`
+	Places      *ebpf.Map `ebpf:"places"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Sends       *ebpf.Map `ebpf:"sends"`
 	Sent        *ebpf.Map `ebpf:"sent"`
@@ -267,6 +276,7 @@ type bpfMaps struct {
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.Flows,
+		m.Places,
 		m.Ring,
 		m.Sends,
 		m.Sent,

@@ -8,8 +8,8 @@
 /* The socket behind a file, or NULL. A socket's file points to it, and it to its file; nothing else has such a pair. */
 static __always_inline struct socket *socket_of(struct file *file)
 {
-	struct socket *sock = file ? BPF_CORE_READ(file, private_data) : 0;
-	return sock && BPF_CORE_READ(sock, file) == file ? sock : 0;
+	struct socket *sock = file ? KREAD(file, file, private_data) : 0;
+	return sock && KREAD(socket, sock, file) == file ? sock : 0;
 }
 
 static __always_inline int is_inet(__u16 family)
@@ -23,24 +23,18 @@ static __always_inline int is_known(__u16 family)
 	return is_inet(family) || family == AF_UNIX || family == AF_PACKET;
 }
 
-/* trusted is a constant: see SOCK_FIELD. */
-static __always_inline void flow_from(struct flow *f, struct sock *sk, int trusted)
-{
-	f->cookie = SOCK_FIELD(sk, trusted, __sk_common.skc_cookie.counter);
-	f->family = SOCK_FIELD(sk, trusted, __sk_common.skc_family);
-	f->type = SOCK_FIELD(sk, trusted, sk_type);
-	f->protocol = SOCK_FIELD(sk, trusted, sk_protocol);
-	if (is_inet(f->family))
-		endpoints_of(sk, trusted, f->family, f->type, &f->src, &f->dst);
-	else if (f->family == AF_PACKET && bpf_core_type_exists(struct packet_sock))
-		f->interface = BPF_CORE_READ((struct packet_sock *)sk, ifindex);
-	if (f->protocol == IPPROTO_TCP && bpf_core_field_exists(struct tcp_sock, is_mptcp) && BPF_CORE_READ((struct tcp_sock *)sk, is_mptcp))
-		f->protocol = IPPROTO_MPTCP;
-}
-
 static __always_inline void flow_of(struct flow *f, struct sock *sk)
 {
-	flow_from(f, sk, 0);
+	f->cookie = KREAD(sock, sk, __sk_common.skc_cookie.counter);
+	f->family = KREAD(sock, sk, __sk_common.skc_family);
+	f->type = KREAD(sock, sk, sk_type);
+	f->protocol = KREAD(sock, sk, sk_protocol);
+	if (is_inet(f->family))
+		endpoints_of(sk, f->family, f->type, &f->src, &f->dst);
+	else if (f->family == AF_PACKET && bpf_core_type_exists(struct packet_sock))
+		f->interface = BPF_CORE_READ((struct packet_sock *)sk, ifindex);
+	if (f->protocol == IPPROTO_TCP && bpf_core_field_exists(struct tcp_sock, is_mptcp) && KREAD(tcp_sock, sk, is_mptcp))
+		f->protocol = IPPROTO_MPTCP;
 }
 
 /* A name as it stands in sun_path: an abstract one begins with a NUL, another ends at one. */

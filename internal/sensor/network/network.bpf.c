@@ -51,11 +51,14 @@ SEC("tp_btf/inet_sock_set_state") int BPF_PROG(network_state, struct sock *sk, i
 	if ((to != TCP_ESTABLISHED && to != TCP_CLOSE && to != TCP_SYN_SENT) || sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 	if (to == TCP_SYN_SENT) { /* in the task's own context */
-		if (in_connect() || !in_scope())
+		__u64 begun = bpf_get_socket_cookie(sk);
+		if (flow_find(begun) || in_connect() || !in_scope())
 			return 0;
 		struct slot *s = emit_begin(KIND_CONNECT, EV_TRACEPOINT, sizeof(struct flow));
-		if (s)
-			flow_wait(s, bpf_get_socket_cookie(sk));
+		if (s) {
+			flow_keep(begun, s);
+			slot_free(s);
+		}
 		return 0;
 	}
 	__u64 cookie = sk->__sk_common.skc_cookie.counter;
@@ -66,12 +69,12 @@ SEC("tp_btf/inet_sock_set_state") int BPF_PROG(network_state, struct sock *sk, i
 			bpf_get_socket_cookie(sk);
 		return 0;
 	}
-	struct waiting *w = bpf_map_lookup_elem(&flows, &cookie);
+	struct waiting *w = flow_find(cookie);
 	if (!w)
 		return 0;
 	if (to == TCP_ESTABLISHED) {
 		tcp_connected(w, sk, 0);
-		flow_from(&w->flow, sk, 1);
+		flow_of(&w->flow, sk);
 		w->flow.established = 1;
 		w->record.time_ns = bpf_ktime_get_boot_ns();
 		return 0;
@@ -84,7 +87,7 @@ SEC("tp_btf/inet_sock_set_state") int BPF_PROG(network_state, struct sock *sk, i
 			return 0;
 		tcp_connected(w, sk, error ? error : ECANCELED);
 	}
-	bpf_map_delete_elem(&flows, &cookie);
+	flow_drop(cookie);
 	return 0;
 }
 
@@ -93,8 +96,8 @@ SEC("tp_btf/inet_sock_set_state") int BPF_PROG(network_state, struct sock *sk, i
 static __always_inline int accepted(struct file *file)
 {
 	struct socket *sock = socket_of(file);
-	struct sock *sk = sock ? BPF_CORE_READ(sock, sk) : 0;
-	if (!sk || !is_known(BPF_CORE_READ(sk, __sk_common.skc_family)) || !in_scope())
+	struct sock *sk = sock ? KREAD(socket, sock, sk) : 0;
+	if (!sk || !is_known(KREAD(sock, sk, __sk_common.skc_family)) || !in_scope())
 		return 0;
 	struct slot *s = emit_begin(KIND_ACCEPT, EV_RUNG, sizeof(struct flow));
 	if (!s)
@@ -102,14 +105,13 @@ static __always_inline int accepted(struct file *file)
 	struct flow *f = emit_body(s);
 	flow_of(f, sk);
 	struct sock *tcp = is_inet(f->family) ? tcp_of(sk, f->protocol) : 0;
-	__u64 cookie = tcp ? BPF_CORE_READ(tcp, __sk_common.skc_cookie.counter) : 0;
+	__u64 cookie = tcp ? KREAD(sock, tcp, __sk_common.skc_cookie.counter) : 0;
 	if (cookie) {
 		f->cookie = cookie;
 		f->established = 1;
-		if (bpf_map_update_elem(&flows, &cookie, s->data, BPF_ANY))
-			emit_lost(LOSS_STATE);
-		if (BPF_CORE_READ(tcp, __sk_common.skc_state) == TCP_CLOSE)
-			bpf_map_delete_elem(&flows, &cookie);
+		flow_keep(cookie, s);
+		if (KREAD(sock, tcp, __sk_common.skc_state) == TCP_CLOSE)
+			flow_drop(cookie);
 	}
 	if (f->family == AF_UNIX)
 		unix_text(s, sk);
@@ -120,8 +122,8 @@ static __always_inline int accepted(struct file *file)
 /* A bind or listen that succeeded; one that failed changed nothing, and is no event. */
 static __always_inline int bound(enum kind kind, struct socket *sock, long ret)
 {
-	struct sock *sk = sock && !ret ? BPF_CORE_READ(sock, sk) : 0;
-	if (!sk || !is_known(BPF_CORE_READ(sk, __sk_common.skc_family)) || !in_scope())
+	struct sock *sk = sock && !ret ? KREAD(socket, sock, sk) : 0;
+	if (!sk || !is_known(KREAD(sock, sk, __sk_common.skc_family)) || !in_scope())
 		return 0;
 	struct slot *s = emit_begin(kind, EV_RUNG, sizeof(struct flow));
 	if (!s)
@@ -132,7 +134,7 @@ static __always_inline int bound(enum kind kind, struct socket *sock, long ret)
 		f->any_port = !(BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK);
 	if (kind == KIND_LISTEN) {
 		struct sock *tcp = is_inet(f->family) ? tcp_of(sk, f->protocol) : 0;
-		f->backlog = BPF_CORE_READ(tcp ? tcp : sk, sk_max_ack_backlog);
+		f->backlog = KREAD(sock, tcp ? tcp : sk, sk_max_ack_backlog);
 	}
 	if (f->family == AF_UNIX)
 		unix_text(s, sk);
