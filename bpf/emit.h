@@ -17,7 +17,6 @@
 #define TEXT_MAX 4096
 #define TEXT_LAST 16384 /* strings begin before this: four of TEXT_MAX fit */
 #define DATA_MAX (TEXT_LAST + sizeof(struct text) + TEXT_MAX)
-#define WAKE_BYTES (256 << 10)
 #define ASK_BYTES (16 << 10)
 
 #define NAME_SLACK 264 /* what a name may be written beyond its place, as far as the verifier can tell */
@@ -202,15 +201,15 @@ static __always_inline void *emit_fold(struct slot *s, void *map, const void *ke
 	return kept;
 }
 
-/* Whether the reader must be woken for these bytes. It polls; only when more than WAKE_BYTES wait is it woken early, because a
- * wake-up costs several times the record. Asking costs 15 ns, so each CPU asks once in ASK_BYTES. */
+/* Whether the reader must be woken for these bytes. It polls; only when a quarter of the ring waits is it woken early, because
+ * a wake-up costs several times the record. Asking costs 15 ns, so each CPU asks once in ASK_BYTES. */
 static __always_inline __u64 wake_for(struct cpu_stats *c, __u32 bytes)
 {
 	c->unasked += bytes;
 	if (c->unasked < ASK_BYTES)
 		return BPF_RB_NO_WAKEUP;
 	c->unasked = 0;
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > WAKE_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 4 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 /* Sends the record and gives the slot back. */

@@ -26,9 +26,9 @@ var ErrClosed = ringbuf.ErrClosed
 func (k *Kernel) Read(each func(*Record) error, idle func() error) error {
 	var raw ringbuf.Record
 	var rec Record
+	k.reader.SetDeadline(time.Now().Add(pollEvery))
 	for {
-		k.reader.SetDeadline(time.Now().Add(pollEvery))
-		err := k.reader.ReadInto(&raw)
+		err := k.reader.ReadInto(&raw) // looks at the deadline only when nothing is left
 		switch {
 		case err == nil:
 			if err := rec.parse(raw.RawSample); err != nil {
@@ -38,6 +38,7 @@ func (k *Kernel) Read(each func(*Record) error, idle func() error) error {
 				return err
 			}
 		case errors.Is(err, os.ErrDeadlineExceeded):
+			k.reader.SetDeadline(time.Now().Add(pollEvery))
 			if idle == nil {
 				continue
 			}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"unsafe"
 
 	"github.com/stockade-security/stockade/event"
@@ -125,7 +126,11 @@ func CString[B int8 | uint8](c []B) string {
 }
 
 // Device writes the kernel's device number as major:minor.
-func Device(dev uint32) string { return fmt.Sprintf("%d:%d", dev>>20, dev&0xfffff) }
+func Device(dev uint32) string {
+	var b [16]byte
+	text := append(strconv.AppendUint(b[:0], uint64(dev>>20), 10), ':')
+	return string(strconv.AppendUint(text, uint64(dev&0xfffff), 10))
+}
 
 func kindOf(k uint16) event.Kind {
 	if int(k) < len(kinds) {

@@ -107,16 +107,7 @@ func (n *names) next() string {
 }
 
 func access(bits uint32) string {
-	var b []byte
-	for _, l := range []struct {
-		bit    uint32
-		letter byte
-	}{{accessRead, 'r'}, {accessWrite, 'w'}, {accessExec, 'x'}} {
-		if bits&l.bit != 0 {
-			b = append(b, l.letter)
-		}
-	}
-	return string(b)
+	return [...]string{"", "r", "w", "rw", "x", "rx", "wx", "rwx"}[bits&(accessRead|accessWrite|accessExec)]
 }
 
 func permissions(mode uint32) string { return fmt.Sprintf("%04o", mode&0o7777) }
