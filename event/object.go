@@ -48,7 +48,7 @@ type Flow struct {
 	IPProtocol uint8 `json:"ip_protocol,omitempty"`
 	// Interface is the index that a packet socket is bound to; 0: all.
 	Interface uint32 `json:"interface,omitempty"`
-	// DurationNS is how long a connect took; 0 where the mechanism cannot tell.
+	// DurationNS is how long a connect by TCP took; 0 for others, which wait for nobody, and where the mechanism cannot tell.
 	DurationNS uint64 `json:"duration_ns,omitempty"`
 	// AnyPort: bind asked for any free port, and SourcePort is the one that it got.
 	AnyPort bool `json:"any_port,omitempty"`

@@ -23,6 +23,7 @@ func openActivities() []activity {
 		{name: "open2 and legacy calls", kind: event.KindFileOpen, do: doOpenCalls, want: wantOpenCalls},
 		{name: "open odd names", kind: event.KindFileOpen, do: doOddNames, want: wantOddNames},
 		{name: "open deep", kind: event.KindFileOpen, do: doDeep, want: wantDeep},
+		{name: "open by names of every length", kind: event.KindFileOpen, do: doLengths, want: wantLengths},
 		{name: "open too deep", kind: event.KindFileOpen, do: doTooDeep, want: wantTooDeep},
 		{name: "open deleted", kind: event.KindFileOpen, do: doDeleted, want: wantDeleted},
 		{name: "open by symlink", kind: event.KindFileOpen, do: doBySymlink, want: wantTarget},
@@ -226,6 +227,34 @@ func doDeep(dir string) (facts, error) {
 
 func wantDeep(dir string, f facts) []event.Event {
 	file := f.file(dir, strings.Repeat("d/", deep)+"leaf")
+	file.Access = "r"
+	return one(file)
+}
+
+// lengths are names of 1 to 40 bytes, one below the other: the kernel program copies short ones in words.
+func lengths() (names []string) {
+	for i := range 40 {
+		names = append(names, "0123456789abcdefghijABCDEFGHIJ.,:;-_+#@=!"[:i+1])
+	}
+	return names
+}
+
+func doLengths(dir string) (facts, error) {
+	name := filepath.Join(dir, filepath.Join(lengths()...))
+	if err := os.MkdirAll(name, 0o700); err != nil {
+		return nil, err
+	}
+	if err := write(filepath.Join(name, "leaf")); err != nil {
+		return nil, err
+	}
+	if err := openClose(filepath.Join(name, "leaf"), unix.O_RDONLY, 0); err != nil {
+		return nil, err
+	}
+	return subject(filepath.Join(name, "leaf"))
+}
+
+func wantLengths(dir string, f facts) []event.Event {
+	file := f.file(dir, filepath.Join(filepath.Join(lengths()...), "leaf"))
 	file.Access = "r"
 	return one(file)
 }

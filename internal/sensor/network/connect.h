@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Connects, and how long TCP connections last. A connect begins in the cgroup hook, which every address of TCP, UDP and ping
  * sockets passes before anything else can fail in the protocol; TCP's outcome comes from its state, which also sees
- * non-blocking ones, io_uring and Fast Open; the outcome of all others from the end of the call. */
+ * non-blocking ones, io_uring and Fast Open; all others are told at the end of the call. */
 #pragma once
 #include "describe.h"
 #include "flows.h"
@@ -51,32 +51,29 @@ static __always_inline struct slot *flow_resume(const struct waiting *w, enum ki
 	return s;
 }
 
-/* The result of what is no TCP comes with the end of the call, in the same task: then the time and the address will do, which
- * saves 80 ns. */
+/* A connect that is allowed to begin. One of TCP waits for its result, with the time and the task. One of any other protocol
+ * sends nothing and takes no time: the end of the call tells it all. */
 static __always_inline int connect_begins(struct bpf_sock_addr *ctx, const struct endpoint *to)
 {
 	int tcp = ctx->protocol == IPPROTO_TCP;
-	int ends = in_connect() || (!tcp && rung_evidence == EV_TRAMPOLINE);
-	if ((tcp && !ends) || !in_scope())
+	if (tcp != in_connect() || (!tcp && rung_evidence == EV_TRAMPOLINE) || !in_scope())
 		return 1;
-	__u64 cookie = bpf_get_socket_cookie(ctx);
-	struct slot *s = ends && !tcp ? slot_take() : emit_begin(KIND_CONNECT, EV_CGROUP, sizeof(struct flow));
+	struct slot *s = emit_begin(KIND_CONNECT, EV_CGROUP, sizeof(struct flow));
 	if (!s)
 		return 1;
 	struct flow *f = emit_body(s);
+	f->cookie = bpf_get_socket_cookie(ctx);
 	f->dst = *to;
-	if (!ends) { /* io_uring, on a rung that does not see its end: no result */
-		f->cookie = cookie;
-		f->family = ctx->family;
-		f->type = ctx->type;
-		f->protocol = ctx->protocol;
-		emit_end(s);
+	if (tcp) {
+		flow_keep(f->cookie, s);
+		slot_free(s);
 		return 1;
 	}
-	if (!tcp)
-		emit_record(s)->time_ns = bpf_ktime_get_boot_ns();
-	flow_keep(cookie, s);
-	slot_free(s);
+	/* io_uring, on the rung that does not see its end: no result. */
+	f->family = ctx->family;
+	f->type = ctx->type;
+	f->protocol = ctx->protocol;
+	emit_end(s);
 	return 1;
 }
 
@@ -122,8 +119,8 @@ static __always_inline int is_told(struct sock *tcp, long ret)
 	return tcp && (!ret || ret == -EINPROGRESS || ret == -EINTR);
 }
 
-/* A connect with its result, as its call ends: begun_ns is when the cgroup hook saw it, 0 if it did not; to is where it was to
- * go, if it failed, and n the name, if it was to a UNIX socket. */
+/* A connect with its result, as its call ends: begun_ns is when the cgroup hook saw it, 0 if nothing is known of that; to is
+ * where it was to go, if it failed, and n the name, if it was to a UNIX socket. */
 static __always_inline void connect_tell(struct sock *sk, long ret, __u64 begun_ns, const struct endpoint *to, struct name *n, enum evidence evidence)
 {
 	struct slot *s = emit_begin(KIND_CONNECT, evidence, sizeof(struct flow));
@@ -170,10 +167,10 @@ static __always_inline int connect_ends(struct socket *sock, long ret, const voi
 		return 0;
 	if (tcp && KREAD(sock, tcp, __sk_common.skc_state) != TCP_CLOSE)
 		return 0; /* connected, or about to be, by an earlier call */
-	__u64 cookie = is_inet(family) ? KREAD(sock, tcp ? tcp : sk, __sk_common.skc_cookie.counter) : 0;
+	__u64 cookie = tcp ? KREAD(sock, tcp, __sk_common.skc_cookie.counter) : 0;
 	struct waiting *w = cookie ? flow_find(cookie) : 0;
 	if (w) {
-		connect_tell(sk, ret, w->record.time_ns, ret ? &w->flow.dst : 0, 0, EV_RUNG);
+		connect_tell(sk, ret, w->record.time_ns, &w->flow.dst, 0, EV_RUNG);
 		flow_drop(cookie);
 		return 0;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What is known of sockets while their connect is under way and, for TCP, while the connection lasts, by their cookies. An
- * entry goes with the call for UDP, with the state CLOSE for TCP, which every TCP socket reaches. */
+/* What is known of TCP sockets while they connect and while the connection lasts, by their cookies. An entry goes with the
+ * state CLOSE, which every TCP socket reaches. */
 #pragma once
 #include "emit.h"
 #include "network.h"
