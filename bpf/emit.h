@@ -17,12 +17,11 @@
 #define TEXT_MAX 4096
 #define TEXT_LAST 16384 /* strings begin before this: four of TEXT_MAX fit */
 #define DATA_MAX (TEXT_LAST + sizeof(struct text) + TEXT_MAX)
+#define NAME_SLACK 264 /* as far as the verifier can tell, a name may be written that far beyond its place */
+#define PATH_DEPTH 256
 #define ASK_BYTES (16 << 10)
 
-#define NAME_SLACK 264 /* what a name may be written beyond its place, as far as the verifier can tell */
-#define PATH_DEPTH 256
-
-/* One name of a path. */
+/* One name of a path: a pointer into the kernel. */
 struct part { __u64 name; __u32 bytes, pad; };
 
 struct slot {
@@ -91,9 +90,13 @@ static __always_inline struct record *emit_record(struct slot *s)
 	return (struct record *)s->data;
 }
 
-/* Fills the header of a record about what a task does now. */
-static __always_inline void record_fill(struct record *r, struct task_struct *t, enum kind kind, enum evidence evidence, __u32 body)
+/* Fills a slot's header for a task; body is a constant. */
+static __always_inline struct slot *emit_begin_for(struct task_struct *t, enum kind kind, enum evidence evidence, __u32 body)
 {
+	struct slot *s = slot_take();
+	if (!s)
+		return 0;
+	struct record *r = emit_record(s);
 	const struct cred *cred = t->real_cred;
 	r->time_ns = bpf_ktime_get_boot_ns();
 	r->start_ns = t->group_leader->start_boottime;
@@ -111,15 +114,6 @@ static __always_inline void record_fill(struct record *r, struct task_struct *t,
 	r->cgroup = t->cgroups->dfl_cgrp->kn->id;
 	*(__u64 *)r->comm = *(__u64 *)t->comm;
 	*(__u64 *)(r->comm + 8) = *(__u64 *)(t->comm + 8);
-}
-
-/* Begins a record about a task; body is a constant. */
-static __always_inline struct slot *emit_begin_for(struct task_struct *t, enum kind kind, enum evidence evidence, __u32 body)
-{
-	struct slot *s = slot_take();
-	if (!s)
-		return 0;
-	record_fill(emit_record(s), t, kind, evidence, body);
 	__builtin_memset(emit_body(s), 0, body);
 	s->bytes = sizeof(struct record) + body;
 	return s;

@@ -73,9 +73,9 @@ SEC("lsm/file_open") int BPF_PROG(file_open, struct file *file)
 	struct task_struct *task = bpf_get_current_task_btf();
 	if (file->f_mode & FMODE_NOACCOUNT || task->flags & PF_KTHREAD || !in_scope())
 		return 0;
-	struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
+	struct vfsmount *mnt = KREAD(file, file, f_path.mnt);
 	struct mount *m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
-	if (BPF_CORE_READ(m, mnt_ns) == MNT_NS_INTERNAL && !(BPF_CORE_READ(mnt, mnt_sb, s_flags) & SB_KERNMOUNT))
+	if (KREAD(mount, m, mnt_ns) == MNT_NS_INTERNAL && !(BPF_CORE_READ(mnt, mnt_sb, s_flags) & SB_KERNMOUNT))
 		return 0;
 	opened(file, file->f_flags, EV_LSM);
 	return 0;
