@@ -1,7 +1,6 @@
 package main
 
 import (
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,11 +36,9 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 	}
 	defer func() { _ = d.Close() }() // after the one below it does nothing
 	live := liveView{writer: writer, all: f.all || f.format != show.Table, quiet: f.quiet}
-	var shown sync.WaitGroup
-	sub := d.Subscribe(liveBuffer)
-	shown.Go(func() { live.follow(c, d, sub) })
+	shown := live.start(c, d)
 	err = d.Run(c.Context())
-	shown.Wait()
+	shown()
 	summary := d.Status()
 	if e := d.Close(); err == nil {
 		err = e

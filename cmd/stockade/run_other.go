@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,12 +63,10 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 		time.AfterFunc(f.duration, stop)
 	}
 	live := liveView{writer: writer, all: f.all || f.format != show.Table, quiet: f.quiet}
-	var shown sync.WaitGroup
-	sub := s.Subscribe(liveBuffer)
-	shown.Go(func() { live.follow(c, s, sub) })
+	shown := live.start(c, s)
 	err = s.run(ctx)
 	s.Close()
-	shown.Wait()
+	shown()
 	return errors.Join(err, s.close(), writeStatus(c.ErrOrStderr(), s.status, time.Now()))
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,7 @@ const liveBuffer = 1 << 15
 
 // stream is a guard in this process, as its live view sees it.
 type stream interface {
-	Subscribe(buffer int) *api.Subscription
+	SubscribeTo(buffer int, want func(*event.Event) bool) *api.Subscription
 	Stop()
 }
 
@@ -25,6 +26,19 @@ type liveView struct {
 	writer     show.Writer
 	all, quiet bool
 }
+
+// start shows events from now on, if any are to be shown. The function that it returns waits until the stream has ended.
+func (v *liveView) start(c *cobra.Command, d stream) (wait func()) {
+	if v.quiet {
+		return func() {}
+	}
+	var shown sync.WaitGroup
+	sub := d.SubscribeTo(liveBuffer, v.shows)
+	shown.Go(func() { v.follow(c, d, sub) })
+	return shown.Wait
+}
+
+func (v *liveView) shows(e *event.Event) bool { return v.all || notable(e) }
 
 // follow shows events until the guard's stream ends. A view that fell behind says so and goes on with what is new.
 func (v *liveView) follow(c *cobra.Command, d stream, sub *api.Subscription) {
@@ -38,7 +52,7 @@ func (v *liveView) follow(c *cobra.Command, d stream, sub *api.Subscription) {
 			return
 		}
 		c.PrintErrln("stockade: the view fell behind; some events are not shown here, all are in the guard's files")
-		sub = d.Subscribe(liveBuffer)
+		sub = d.SubscribeTo(liveBuffer, v.shows)
 	}
 }
 
@@ -53,9 +67,7 @@ func (v *liveView) show(sub *api.Subscription) error {
 			if !ok {
 				return showing(v.writer.Close())
 			}
-			if !v.quiet && (v.all || notable(e)) {
-				err = v.writer.Write(e)
-			}
+			err = v.writer.Write(e)
 		case <-tick.C:
 		}
 		if err == nil && len(sub.C) == 0 {

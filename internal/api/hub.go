@@ -24,6 +24,7 @@ type Subscription struct {
 	// reader was too slow, when the hub closed, and after Close.
 	C    <-chan *event.Event
 	c    chan *event.Event
+	want func(*event.Event) bool // nil: all
 	hub  *Hub
 	slow atomic.Bool
 }
@@ -36,6 +37,9 @@ func (h *Hub) Publish(e *event.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.readers {
+		if s.want != nil && !s.want(e) {
+			continue
+		}
 		select {
 		case s.c <- e:
 		default:
@@ -45,10 +49,15 @@ func (h *Hub) Publish(e *event.Event) {
 	}
 }
 
-// Subscribe adds a reader that holds up to buffer events, at least one. On a closed hub its channel is closed already.
-func (h *Hub) Subscribe(buffer int) *Subscription {
+// Subscribe adds a reader of all events that holds up to buffer of them, at least one. On a closed hub its channel is
+// closed already.
+func (h *Hub) Subscribe(buffer int) *Subscription { return h.SubscribeTo(buffer, nil) }
+
+// SubscribeTo is Subscribe for the events that want says yes to. The publisher calls it, so that a reader of few events is
+// not woken for all, which would cost more than all else that is done about an event. It must not wait, or use the hub.
+func (h *Hub) SubscribeTo(buffer int, want func(*event.Event) bool) *Subscription {
 	c := make(chan *event.Event, max(buffer, 1))
-	s := &Subscription{C: c, c: c, hub: h}
+	s := &Subscription{C: c, c: c, want: want, hub: h}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +138,21 @@ func TestHub(t *testing.T) {
 	}
 	if h.Streams() != (Streams{}) {
 		t.Errorf("streams = %+v, want none", h.Streams())
+	}
+}
+
+// A reader of some events is not too slow for the others.
+func TestHubHandsOutWhatIsWanted(t *testing.T) {
+	var h Hub
+	s := h.SubscribeTo(2, func(e *event.Event) bool { return e.Seq%4 == 0 })
+	publish(&h, 11, "")
+	s.Close()
+	var got []uint64
+	for e := range s.C {
+		got = append(got, e.Seq)
+	}
+	if want := []uint64{4, 8}; !slices.Equal(got, want) || s.TooSlow() {
+		t.Errorf("got %v, too slow %t; want %v", got, s.TooSlow(), want)
 	}
 }
 

@@ -106,6 +106,11 @@ func Open(cfg Config) (d *Daemon, err error) {
 // Subscribe returns a new reader of the live events; see api.Hub.
 func (d *Daemon) Subscribe(buffer int) *api.Subscription { return d.hub.Subscribe(buffer) }
 
+// SubscribeTo returns a new reader of some of the live events; see api.Hub.
+func (d *Daemon) SubscribeTo(buffer int, want func(*event.Event) bool) *api.Subscription {
+	return d.hub.SubscribeTo(buffer, want)
+}
+
 // Stop asks Run to end. It returns at once and may be called more than once, from any goroutine.
 func (d *Daemon) Stop() { d.stopOnce.Do(func() { close(d.stop) }) }
 
