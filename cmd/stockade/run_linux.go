@@ -20,6 +20,7 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 	if err := probe.Ready(); err != nil {
 		return err
 	}
+	frugal()
 	writer, err := show.New(f.format, c.OutOrStdout(), terminalOptions(c.OutOrStdout()))
 	if err != nil {
 		return err
