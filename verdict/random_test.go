@@ -117,10 +117,15 @@ func (w *author) subject(e *textEntry, depth int, names []string) {
 		name string
 		rule func() string
 	}{
-		{"allowed_exec", w.program}, {"blocked_exec", w.program},
-		{"allowed_files", w.file}, {"blocked_files", w.file},
-		{"allowed_network", w.peer}, {"blocked_network", w.peer}, {"allowed_listen", w.own},
-		{"allowed_syscalls", w.call}, {"blocked_syscalls", w.call},
+		{"allowed_exec", w.program},
+		{"blocked_exec", w.program},
+		{"allowed_files", w.file},
+		{"blocked_files", w.file},
+		{"allowed_network", w.peer},
+		{"blocked_network", w.peer},
+		{"allowed_listen", w.own},
+		{"allowed_syscalls", w.call},
+		{"blocked_syscalls", w.call},
 		{"blocked_capabilities", func() string { return oneOf(w, "CAP_SYS_ADMIN", "CAP_NET_RAW", "ALL", "CAP_BPF") }},
 	} {
 		if w.chance(45) {

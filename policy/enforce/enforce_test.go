@@ -198,11 +198,13 @@ func TestJudge(t *testing.T) {
 			"app allowed_exec unsupported:  (it lacks btf: no btf)",
 		},
 		{
-			"another system", process(func(p *policy.Process) { p.AllowedExec = rules(secret) }), Kernel{"linux": {Reason: "this is plan9"}},
+			"another system", process(func(p *policy.Process) { p.AllowedExec = rules(secret) }),
+			Kernel{"linux": {Reason: "this is plan9"}},
 			"app allowed_exec unsupported:  (it lacks linux: this is plan9)",
 		},
 		{
-			"no facts", process(func(p *policy.Process) { p.AllowedExec = rules(secret) }), Kernel{},
+			"no facts", process(func(p *policy.Process) { p.AllowedExec = rules(secret) }),
+			Kernel{},
 			"app allowed_exec unsupported?:  (kernel_version is unknown: the facts do not speak of it)",
 		},
 	}
