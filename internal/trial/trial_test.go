@@ -275,6 +275,54 @@ func TestExplainTheOthers(t *testing.T) {
 	}
 }
 
+// TestExplainTheHost adds the executable to the list of those that a rule about everybody lets through.
+func TestExplainTheHost(t *testing.T) {
+	p := load(t, `processes:
+  app:
+    allowed_network: ["unix:/run/a"]
+host:
+  exec: [{path: /bin/su, parents: [/bin/login]}]
+  files: [{path: /etc/w, writers: []}, {path: /etc/rw, readers: [], writers: []}]
+  devices: [{path: /dev/video0, allow_exe: []}]
+  prctl: {block: [PR_SET_DUMPABLE]}
+  kernel_modules: {allow: [nf_tables]}
+  mounts: {block_sources: [/dev/sdb]}
+  settime: {allow_exe: []}
+`)
+	for access, want := range map[string]string{
+		"exec /bin/su":          "deny /bin/su p:5\nadd \"/usr/bin/app\" to parents at p:5\ngives allow",
+		"w /etc/w":              "deny /etc/w p:6\nadd \"/usr/bin/app\" to writers at p:6\ngives allow",
+		"rw /etc/rw":            "deny /etc/rw p:6\nadd \"/usr/bin/app\" to readers at p:6\nadd \"/usr/bin/app\" to writers at p:6\ngives allow",
+		"ioctl /dev/video0":     "deny /dev/video0 p:7\nadd \"/usr/bin/app\" to allow_exe at p:7\ngives allow",
+		"prctl PR_SET_DUMPABLE": "deny PR_SET_DUMPABLE p:8\nadd \"/usr/bin/app\" to allow_exe at p:8\ngives allow",
+		"module nf_tables":      "allow nf_tables p:9\nthen deny kernel_modules.allow p:9\nremove \"nf_tables\" at p:9\ngives deny",
+		"module xfs":            "deny kernel_modules.allow p:9\nremove \"kernel_modules.allow\" at p:9\ngives allow",
+		"mount /dev/sdb":        "deny /dev/sdb p:10\nremove \"/dev/sdb\" at p:10\ngives allow",
+		"settime":               "deny settime.allow_exe p:11\nadd \"/usr/bin/app\" to allow_exe at p:11\ngives allow",
+		"connect unix:/run/b":   "deny allowed_network p:3\nadd \"unix:/run/b\" to processes.app.allowed_network at p:3\ngives allow",
+		"syscall ptrace/i386":   "allow\nadd processes.app.blocked_syscalls: [\"ptrace\"]\ngives deny",
+	} {
+		e, err := Explain(p, Question{Facts: verdict.Facts{Exe: "/usr/bin/app"}, Access: access}, 5)
+		if err != nil {
+			t.Errorf("%s: %v", access, err)
+			continue
+		}
+		got := strings.ReplaceAll(summary(e), "dir/p.yaml:", "p:")
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", access, diff)
+		}
+	}
+}
+
+// TestExplainKeepsQuiet offers no change that cannot be written.
+func TestExplainKeepsQuiet(t *testing.T) {
+	p := load(t, "processes: {app: {allowed_files: []}}")
+	e, err := Explain(p, Question{Subject: "app", Access: "r /a\x01b"}, 5)
+	if err != nil || e.Action != Deny || len(e.Flip) != 1 || e.Flip[0].Do != "remove" {
+		t.Errorf("%+v, error %v", e, err)
+	}
+}
+
 func TestExplainRefuses(t *testing.T) {
 	p := load(t, text)
 	for _, q := range []Question{{Subject: "none", Access: "r /x"}, {Subject: "app", Access: "r"}, {Subject: "app"}} {
