@@ -47,6 +47,8 @@ func TestDocs(t *testing.T) {
 				cases++
 				checkLine(t, img, strings.TrimSpace(line))
 			}
+		case "cases":
+			cases += checkCases(t, img, body)
 		case "text":
 			if problem == nil {
 				t.Fatalf("the policy before\n%sloads", body)
@@ -87,6 +89,27 @@ func checkLine(t *testing.T, img *compile.Image, line string) {
 	if answer != f[3] || d.Position(img) != rule {
 		t.Errorf("documented: %s\ndecided: %s by %q: %s", line, answer, d.Position(img), verdict.Detail(img, task, &a, d))
 	}
+}
+
+// checkCases decides the accesses of a file of cases and compares.
+func checkCases(t *testing.T, img *compile.Image, body string) (count int) {
+	t.Helper()
+	f, err := policy.ParseCases("policy_test.yaml", []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range f.Cases {
+		for _, when := range c.When {
+			count++
+			op, object, _ := strings.Cut(when.Text, " ")
+			task, a := parseTask(t, img, c.Given.Text), parseAccess(t, img, op, object)
+			d := verdict.Decide(img, task, &a)
+			if d.Denied != (c.Expect == "deny") || c.Rule.Text != "" && c.Rule.Text != d.Rule(img).Text || c.Subject.Text != "" && c.Subject.Text != img.Subjects[task.Subject].Name {
+				t.Errorf("documented: %+v\ndecided: %+v, %s", c, d, d.Position(img))
+			}
+		}
+	}
+	return count
 }
 
 // parseTask and parseAccess fail the test on what cannot be read.

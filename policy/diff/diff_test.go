@@ -13,6 +13,7 @@ import (
 
 	"github.com/stockade-security/stockade/policy"
 	"github.com/stockade-security/stockade/policy/automaton"
+	"github.com/stockade-security/stockade/policy/automaton/mix"
 	"github.com/stockade-security/stockade/policy/compile"
 	"github.com/stockade-security/stockade/verdict"
 )
@@ -303,4 +304,19 @@ func randomPolicy(random *rand.Rand) string {
 		}
 	}
 	return text
+}
+
+// BenchmarkCompare compares 10,000 globs with 10,001.
+func BenchmarkCompare(b *testing.B) {
+	text := "processes: {app: {allowed_exec: [\n"
+	for _, g := range mix.Globs(1, 10_000) {
+		text += fmt.Sprintf("%q,\n", g)
+	}
+	before, after := load(b, "a", text+"]}}"), load(b, "b", text+`"/srv/new/**"]}}`)
+	for b.Loop() {
+		r, err := Compare(before, after)
+		if err != nil || len(r.Changes) != 1 || len(r.Incomplete) != 0 {
+			b.Fatalf("%+v, error %v", r, err)
+		}
+	}
 }
