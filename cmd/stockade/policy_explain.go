@@ -139,7 +139,8 @@ func writeExplanation(w io.Writer, e *trial.Explanation) error {
 	} else {
 		line("to have it %s:", verb[cmp.Or(e.Flipped.Action, trial.Allow)])
 		for _, change := range e.Flip {
-			line("  %s", change.String())
+			// With its backslashes as they are: it is to be copied.
+			fmt.Fprintf(&out, "  %s\n", show.Message(change.String()))
 		}
 	}
 	_, err := io.WriteString(w, out.String())

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/stockade-security/stockade/policy"
 	"github.com/stockade-security/stockade/policy/automaton"
@@ -82,13 +83,44 @@ func Compare(a, b *policy.Policy) (*Report, error) {
 		return nil, fmt.Errorf("compile %s: %w", b.Name, err)
 	}
 	d := &comparison{report: &Report{Changes: []Change{}, Notices: []Notice{}, Incomplete: []string{}}, a: half{a, imgA}, b: half{b, imgB}}
-	d.notice("", "mode", string(a.Mode), string(b.Mode))
+	d.settings()
 	for _, name := range d.names() {
 		if err := d.subject(name); err != nil {
 			return nil, err
 		}
 	}
 	return d.report, d.host()
+}
+
+// settings compares what decides no access.
+func (d *comparison) settings() {
+	a, b := d.a.policy, d.b.policy
+	name := func(r policy.NameRule) string { return r.Text }
+	peer := func(r policy.NetworkRule) string { return r.Text }
+	list := func(texts []string) string { return strings.Join(texts, ", ") }
+	d.notice("", "mode", string(a.Mode), string(b.Mode))
+	d.notice("", "dns.resolvers", list(texts(a.DNS.Resolvers, peer)), list(texts(b.DNS.Resolvers, peer)))
+	d.notice("", "dns.lease", leaseText(a.DNS.Lease), leaseText(b.DNS.Lease))
+	d.notice("", "anomaly.brute_force", windowText(a.Anomaly.BruteForce), windowText(b.Anomaly.BruteForce))
+	d.notice("", "alerts.on_violation", list(texts(a.Alerts.OnViolation, name)), list(texts(b.Alerts.OnViolation, name)))
+	d.notice("", "alerts.on_critical", list(texts(a.Alerts.OnCritical, name)), list(texts(b.Alerts.OnCritical, name)))
+	d.notice("", "sinks", sinksText(a.Sinks), sinksText(b.Sinks))
+}
+
+func leaseText(l policy.Lease) string {
+	return fmt.Sprintf("floor %s, grace %s, %d per name", l.Floor, l.Grace, l.PerName)
+}
+
+func windowText(w policy.Window) string {
+	return fmt.Sprintf("threshold %d in %s, ban %s", w.Threshold, w.Window, w.Ban)
+}
+
+func sinksText(sinks []policy.Sink) string {
+	var out []string
+	for _, s := range sinks {
+		out = append(out, fmt.Sprintf("%s: %s%s%s %s", s.Name, s.Webhook, s.File, s.Syslog, s.SecretEnv))
+	}
+	return strings.Join(out, ", ")
 }
 
 // half is one of the policies.

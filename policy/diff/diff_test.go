@@ -127,6 +127,13 @@ func TestCompare(t *testing.T) {
 				" mode: audit -> alert\napp mode: alert -> \napp match: exe: /x; name: n; unit: u.service; cgroup: /c; container: c; user: u -> name: app\napp inherit: false -> true\ngone entry: present -> absent",
 		},
 		{
+			"settings", entry(`allowed_exec: []`) + "dns: {resolvers: [192.0.2.1]}\nsinks: {s: {webhook: 'https://a.example/'}}\n",
+			entry(`allowed_exec: []`) + "dns: {lease: {floor: 60s}}\nanomaly: {brute_force: {threshold: 3, window: 60s, ban: 60s}}\nalerts: {on_violation: [log_to_syslog], on_critical: [kill_process]}\n",
+			" dns.resolvers: 192.0.2.1 -> \n dns.lease: floor 0s, grace 0s, 0 per name -> floor 1m0s, grace 0s, 0 per name\n" +
+				" anomaly.brute_force: threshold 0 in 0s, ban 0s -> threshold 3 in 1m0s, ban 1m0s\n alerts.on_violation:  -> log_to_syslog\n" +
+				" alerts.on_critical:  -> kill_process\n sinks: s: https://a.example/  -> ",
+		},
+		{
 			"files of the host", host(`files: [{path: /s, readers: [/a], writers: [/a]}]`), host(`files: [{path: /s, readers: [/a, /b], writers: [/a]}]`),
 			"host read: /s | denied a:2 /a -> denied b:2 /a+/b",
 		},

@@ -2,6 +2,7 @@ package enforce
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -237,4 +238,32 @@ func TestPlaces(t *testing.T) {
 	if len(got) != 2 || got[0].Pos.String() != "p.yaml:7" || got[0].Text != "/bin/sh" || got[1].Line != 3 || got[1].Text != "" {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// TestEveryListIsJudged sets one list after the other, empty: none may be left out but the one that guards nothing then,
+// and the one that only exempts.
+func TestEveryListIsJudged(t *testing.T) {
+	try := func(name string, v reflect.Value, p *policy.Policy) {
+		for i := range v.NumField() {
+			present := v.Field(i)
+			if present.Kind() != reflect.Struct || present.NumField() == 0 || present.Type().Field(0).Name != "Present" {
+				continue
+			}
+			field := v.Type().Field(i).Name
+			present.Field(0).SetBool(true)
+			want := 1
+			if name == "Host" && (field == "Files" || field == "PrctlExe") {
+				want = 0
+			}
+			if got := Judge(p, kernel()); len(got) != want {
+				t.Errorf("%s.%s: %d rules, want %d", name, field, len(got), want)
+			}
+			present.SetZero()
+		}
+	}
+	p := process(func(*policy.Process) {})
+	try("Process", reflect.ValueOf(&p.Processes[0]).Elem(), p)
+	try("Protect", reflect.ValueOf(&p.Processes[0].Protect).Elem(), p)
+	h := &policy.Policy{}
+	try("Host", reflect.ValueOf(&h.Host).Elem(), h)
 }
