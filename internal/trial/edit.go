@@ -2,11 +2,13 @@ package trial
 
 import (
 	"fmt"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/stockade-security/stockade/policy"
+	"github.com/stockade-security/stockade/verdict"
 )
 
 // Change is one edit of a policy.
@@ -125,6 +127,35 @@ func position(v reflect.Value) policy.Position {
 		}
 	}
 	return policy.Position{}
+}
+
+// relevant returns a policy without the rules of programs and files that do not match what an access names.
+func relevant(p *policy.Policy, a *verdict.Access) *policy.Policy {
+	keep := func(l policy.List[policy.PathRule]) policy.List[policy.PathRule] {
+		var kept []policy.PathRule
+		for _, r := range l.Rules {
+			if r.Glob.Match(path.Clean(a.Path)) || a.Interpreter != "" && r.Glob.Match(path.Clean(a.Interpreter)) {
+				kept = append(kept, r)
+			}
+		}
+		l.Rules = kept
+		return l
+	}
+	trim := func(entry policy.Process) policy.Process {
+		entry.AllowedExec, entry.BlockedExec = keep(entry.AllowedExec), keep(entry.BlockedExec)
+		entry.AllowedFiles, entry.BlockedFiles = keep(entry.AllowedFiles), keep(entry.BlockedFiles)
+		return entry
+	}
+	c := *p
+	c.Processes = make([]policy.Process, len(p.Processes))
+	for i := range p.Processes {
+		c.Processes[i] = trim(p.Processes[i])
+	}
+	if p.Default != nil {
+		entry := trim(*p.Default)
+		c.Default = &entry
+	}
+	return &c
 }
 
 // added is the file of rules that are not in the policy yet.

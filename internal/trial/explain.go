@@ -43,6 +43,10 @@ func Explain(p *policy.Policy, q Question, most int) (*Explanation, error) {
 		return nil, err
 	}
 	e := &Explanation{Access: q.Access, Answer: first.answer(), RunnersUp: []Answer{}, Flip: []Change{}}
+	// Variants need not compile what has nothing to do with the access.
+	if small, err := newVariant(relevant(p, &first.access), &q); err == nil && small.answer() == first.answer() {
+		first = small
+	}
 	for v := first; len(e.RunnersUp) < most; {
 		if v = v.next(); v == nil {
 			break
