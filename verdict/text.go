@@ -21,7 +21,7 @@ import (
 //	/usr/bin/python3.11,unit=web.service,user=www-data<-/bin/sh<-/usr/sbin/nginx
 //	/opt/x,uid=33,cgroup=/a/b,container=web-1,sha256=ab12...
 //
-// A task that is given as an entry stands in no list of executables.
+// A task that is given as an entry stands in no list of executables. One without uid has no user id, but for root's.
 func ParseTask(img *compile.Image, text string) (Task, error) {
 	for i := range img.Subjects {
 		if img.Subjects[i].Name == text {
@@ -42,9 +42,12 @@ func ParseTask(img *compile.Image, text string) (Task, error) {
 	return Identify(img, facts, ancestors), nil
 }
 
+// noUID is nobody's: (uid_t)-1 stands for no id in system calls.
+const noUID = 1<<32 - 1
+
 func parseFacts(text string) (Facts, error) {
 	parts := strings.Split(text, ",")
-	facts := Facts{Exe: parts[0]}
+	facts := Facts{Exe: parts[0], UID: noUID}
 	if facts.Exe == "" {
 		return facts, errors.New("no executable and no entry")
 	}
@@ -62,7 +65,9 @@ func parseFacts(text string) (Facts, error) {
 		case "cgroup":
 			facts.Cgroup = value
 		case "user":
-			facts.User = value
+			if facts.User = value; value == "root" {
+				facts.UID = 0
+			}
 		case "uid":
 			n, err := parseNumber(value, 1<<32-1)
 			if err != nil {

@@ -22,6 +22,7 @@ processes:
     match: {exe: ["/opt/**"], unit: a.service, cgroup: /a/b, user: ada, container: web-1}
     allowed_exec: []
   old: {match: {exe: ["/opt/**"], user: "33"}, allowed_exec: []}
+  root: {match: {exe: ["/root/**"], user: "0"}, allowed_exec: []}
   digest: {match: {sha256: ["`+strings.Repeat("ab", 32)+`"]}, allowed_exec: []}
   parent: {match: {exe: ["/usr/sbin/nginx"]}, inherit: true, allowed_exec: []}
 `))
@@ -38,13 +39,16 @@ processes:
 func TestParseTask(t *testing.T) {
 	img := textImage(t)
 	for text, want := range map[string]string{
-		"web":           "web",
-		"default":       "default",
-		"/bin/ls":       "default",
-		"ls":            "default",
-		"/srv/web":      "web",
-		"/opt/x":        "default",
-		"/opt/x,uid=33": "old",
+		"web":               "web",
+		"default":           "default",
+		"/bin/ls":           "default",
+		"ls":                "default",
+		"/srv/web":          "web",
+		"/opt/x":            "default",
+		"/root/x":           "default",
+		"/root/x,uid=0":     "root",
+		"/root/x,user=root": "root",
+		"/opt/x,uid=33":     "old",
 		"/opt/x,unit=a.service,cgroup=/a/b,user=ada,container=web-1": "box",
 		"/opt/x,unit=b.service,cgroup=/a/b,user=ada,container=web-1": "default",
 		"/x,sha256=" + strings.Repeat("AB", 32):                      "digest",

@@ -44,8 +44,8 @@ func newPolicyExplain() *cobra.Command {
 		Short: "Say what a policy decides about one access, why, and what would turn it",
 		Long: "Decides one access of a task, and names the rule that decides, the rules that would decide if that one were not\n" +
 			"there, in their order, and the smallest change of the policy that would turn the answer, which was tried. The exit\n" +
-			"code is 0 if the access is allowed and 3 if it would be denied. The task is an entry's (--subject), or described by\n" +
-			"--exe and what else is known of it. ACCESS is one of:\n\n" + accessHelp,
+			"code is 3 if the access would be denied, and 0 if it is allowed, or undecided as long as nobody knows the name of an\n" +
+			"address. The task is an entry's (--subject), or described by --exe and what else is known of it. ACCESS is one of:\n\n" + accessHelp,
 		Example: "  stockade policy explain policy.yaml --exe /usr/sbin/nginx --user www-data r /etc/shadow\n" +
 			"  stockade policy explain policy.yaml --subject nginx connect 10.0.0.1:443/tcp",
 		Args: atLeast("FILE"),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"text/tabwriter"
 	"time"
 
@@ -46,6 +47,9 @@ func newSimulate() *cobra.Command {
 			return c.Context().Err()
 		})
 		bar.end()
+		if errors.Is(err, fs.ErrPermission) {
+			return &hinted{err, "what the guard records is root's: run it with sudo"}
+		}
 		if err != nil {
 			return err
 		}
