@@ -121,7 +121,17 @@ func mechanisms(r probe.Report) enforce.Kernel {
 	for _, m := range r.Mechanisms {
 		k[m.Name] = enforce.Mechanism{Available: m.Available, Unknown: m.Unknown, Reason: m.Reason}
 	}
+	k["cap_capable"] = enforce.Mechanism{Available: notBefore(r.Kernel, 6, 14), Reason: "kernels have this tracepoint from 6.14 on"}
 	return k
+}
+
+// notBefore compares the beginning of a kernel's release.
+func notBefore(release string, major, minor int) bool {
+	var gotMajor, gotMinor int
+	if _, err := fmt.Sscanf(release, "%d.%d", &gotMajor, &gotMinor); err != nil {
+		return false
+	}
+	return gotMajor > major || gotMajor == major && gotMinor >= minor
 }
 
 func writeChecked(out io.Writer, entries int, result checked) error {

@@ -18,8 +18,8 @@ const (
 	Unsupported Ability = "unsupported" // not even that
 )
 
-// Kernel holds the mechanisms of a kernel by the names that `stockade doctor` gives them. One that is not in it counts
-// as unknown.
+// Kernel holds the mechanisms of a kernel by the names that `stockade doctor` gives them, and cap_capable, the tracepoint of
+// capability checks, which is there from 6.14 on. One that is not in it counts as unknown.
 type Kernel map[string]Mechanism
 
 // Mechanism is one ability of a kernel. Of an unknown one nothing could be found out.

@@ -16,7 +16,7 @@ import (
 var mechanisms = []string{
 	"kernel_version", "btf", "bpf_syscall", "kernel_reads", "kernel_modules", "raw_tracepoint", "tp_btf", "lsm", "bpf_loop", "task_storage_lsm",
 	"socket_storage", "cgroup_v2", "cgroup_connect4", "cgroup_connect6", "cgroup_sendmsg4", "cgroup_bind4", "cgroup_sock_create", "cgroup_skb",
-	"xdp", "tcx", "tc", "cgroup_controllers", "fanotify_permission",
+	"xdp", "tcx", "tc", "cap_capable", "cgroup_controllers", "fanotify_permission",
 }
 
 // kernel has all mechanisms but the missing ones.
@@ -140,11 +140,15 @@ func TestJudge(t *testing.T) {
 			"capabilities, signals, privilege", process(func(p *policy.Process) {
 				p.BlockedCapabilities, p.Protect.Signals, p.Protect.Ptrace = rules(name("CAP_BPF")), rules(name("app")), rules[policy.NameRule]()
 				p.NoSudo.Set = true
-			}), kernel("lsm"),
+			}), kernel("lsm", "cap_capable"),
 			"app blocked_capabilities unsupported:  (it lacks lsm: no lsm)\n" +
 				"app protect.signals kill: a signal once the signal has been sent (it lacks lsm: no lsm)\n" +
 				"app protect.ptrace kill: a signal once the call has returned (it lacks lsm: no lsm)\n" +
 				"app no_sudo kill: a signal once the program runs (it lacks lsm: no lsm)",
+		},
+		{
+			"capabilities by the tracepoint", process(func(p *policy.Process) { p.BlockedCapabilities = rules(name("CAP_BPF")) }), kernel("lsm"),
+			"app blocked_capabilities kill: a signal once it has been asked for, by a tracepoint (it lacks lsm: no lsm)",
 		},
 		{
 			"limits of a unit", process(func(p *policy.Process) { p.MaxMemoryMB, p.Match.Unit = limit, rules(policy.GlobRule{}) }), kernel(),

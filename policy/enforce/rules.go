@@ -69,7 +69,10 @@ func (j *judge) process(name string, p *policy.Process) {
 	list(j, "allowed_syscalls", p.AllowedSyscalls, syscallText, func(policy.SyscallRule) []step { return syscallLadder([]string{"every other call"}) })
 	list(j, "blocked_syscalls", p.BlockedSyscalls, syscallText, func(r policy.SyscallRule) []step { return syscallLadder(r.Names) })
 	list(j, "blocked_capabilities", p.BlockedCapabilities, nameText, func(policy.NameRule) []step {
-		return []step{lsm("LSM hook capable")}
+		return []step{
+			lsm("LSM hook capable"),
+			{ability: Kill, how: "a signal once it has been asked for, by a tracepoint", needs: []string{"tp_btf", "cap_capable"}},
+		}
 	})
 	list(j, "protect.signals", p.Protect.Signals, nameText, func(policy.NameRule) []step { return hooked("task_kill", "the signal has been sent") })
 	list(j, "protect.ptrace", p.Protect.Ptrace, nameText, func(policy.NameRule) []step {
@@ -77,7 +80,7 @@ func (j *judge) process(name string, p *policy.Process) {
 	})
 	j.limits(p)
 	if p.NoSudo.Set {
-		j.add("no_sudo", "true", p.NoSudo.Pos, hooked("bprm_creds_for_exec", "the program runs"))
+		j.add("no_sudo", "true", p.NoSudo.Pos, hooked("bprm_creds_from_file", "the program runs"))
 	}
 }
 
@@ -124,7 +127,7 @@ func (j *judge) host(h *policy.Host) {
 		{"mounts.block_sources", "sb_mount and move_mount", h.BlockedMountSources},
 		{"settime.allow_exe", "settime", h.Settime},
 		{"keyrings.allow_exe", "key_permission", h.Keyrings},
-		{"io_uring.allow_exe", "uring_sqpoll and uring_cmd", h.IOUring},
+		{"io_uring.allow_exe", "inode_init_security_anon", h.IOUring},
 	} {
 		list(j, l.key, l.rules, pathText, func(policy.PathRule) []step { return call(l.hook) })
 	}
