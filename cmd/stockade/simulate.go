@@ -76,6 +76,9 @@ func reportSimulation(c *cobra.Command, r simulated, format show.Format) error {
 	if r.Scan.BadLines > uint64(len(r.Scan.Problems)) {
 		c.PrintErrf("warning: %d lines were no events in all\n", r.Scan.BadLines)
 	}
+	if r.Scan.Records > 0 {
+		c.PrintErrln("warning: an audit log holds decisions and not every event, so there may be more that is newly denied: segments hold all of them")
+	}
 	if r.Scan.Problems == nil {
 		r.Scan.Problems = []audit.ScanProblem{}
 	}

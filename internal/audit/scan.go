@@ -19,6 +19,8 @@ import (
 type ScanReport struct {
 	Files  int    `json:"files"`
 	Events uint64 `json:"events"`
+	// Records is how many of the events are from audit logs, which hold decisions and acts of the guard, not all events.
+	Records uint64 `json:"audit_records"`
 	// BadLines is how many lines were no event and nothing else that belongs in such a file.
 	BadLines uint64 `json:"bad_lines"`
 	// Problems names the bad lines, at most maxScanProblems of them, and the files that were not read to their end.
@@ -214,5 +216,8 @@ func (s *scanner) wrapped(line []byte) error {
 	case inner == nil:
 		return nil
 	}
-	return s.event(inner)
+	before := s.report.Events
+	err = s.event(inner)
+	s.report.Records += s.report.Events - before
+	return err
 }

@@ -102,7 +102,11 @@ func TestScanReadsAsReplay(t *testing.T) {
 
 	for path, files := range map[string]int{cfg.Dir: 1, filepath.Join(dir, "log"): 2, filepath.Join(dir, "events.jsonl"): 1} {
 		got, report := scan(t, path)
-		if report.Files != files || report.BadLines != 0 || len(report.Problems) != 0 {
+		records := uint64(0)
+		if filepath.Base(path) == "log" {
+			records = report.Events
+		}
+		if report.Files != files || report.Records != records || report.BadLines != 0 || len(report.Problems) != 0 {
 			t.Errorf("%s: report %+v", path, report)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -295,4 +299,25 @@ func BenchmarkScan(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed())/float64(b.N)/events, "ns/event")
+}
+
+// FuzzScanLine reads any line: it may be refused, and an event that is not has a kind.
+func FuzzScanLine(f *testing.F) {
+	for _, seed := range []string{
+		`{"kind":"exit","process":{"pid":7},"time":"2024-01-01T00:00:00Z"}`, `{"schema":1,"event":{"kind":"exit"}}`, `{"schema":1,"host":"h"}`,
+		`{"define":1,"process":{"pid":7}}`, `{"kind":"connect","process":1,"flow":{"family":"inet"}}`, `{"kind":"\u0065xit","count":1e3}`, "{}", "",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		s := scanner{defined: map[uint64]*event.Process{}, each: func(e *event.Event) error {
+			if e.Kind == "" {
+				t.Error("an event without a kind")
+			}
+			return nil
+		}}
+		if err := s.line(line); err != nil && s.report.Events > 0 {
+			t.Errorf("%q is an event and an error: %v", line, err)
+		}
+	})
 }
