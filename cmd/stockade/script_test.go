@@ -17,6 +17,7 @@ import (
 
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/api"
+	"github.com/stockade-security/stockade/internal/kernel/probe"
 )
 
 func TestMain(m *testing.M) {
@@ -31,8 +32,11 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "../../test/script",
 		Condition: func(name string) (bool, error) {
-			if name == "root" {
+			switch name {
+			case "root":
 				return os.Getuid() == 0, nil
+			case "guarded": // a guard could run here
+				return probe.Ready() == nil, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -45,13 +46,9 @@ func newSensor(g *globals) *cobra.Command {
 func listSensors(c *cobra.Command, g *globals) ([]api.Sensor, error) {
 	client, err := g.dial()
 	var none *api.DialError
-	if errors.As(err, &none) {
-		sensors, e := plannedSensors()
-		if e != nil {
-			return nil, err
-		}
-		c.PrintErrln("stockade: " + none.Error() + "; on this kernel one would use:")
-		return sensors, nil
+	if errors.As(err, &none) && !errors.Is(err, fs.ErrPermission) {
+		c.PrintErrln("stockade: " + none.Error() + "; this says what one would use on this kernel")
+		return plannedSensors()
 	}
 	if err != nil {
 		return nil, err

@@ -5,15 +5,18 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/cilium/ebpf"
 )
 
 // fold is a map of records that programs add to until user space takes them.
 type fold struct {
-	name    string
-	outer   *ebpf.Map // an array of one map: the one that programs add to now
-	inner   *ebpf.MapSpec
+	name  string
+	outer *ebpf.Map // an array of one map: the one that programs add to now
+	inner *ebpf.MapSpec
+
+	mu      sync.Mutex // over current, which the reader swaps while others ask for its size
 	current *ebpf.Map
 }
 
@@ -43,9 +46,18 @@ func (f *fold) swap() (*ebpf.Map, error) {
 	if err := f.outer.Put(uint32(0), fresh); err != nil {
 		return nil, errors.Join(fmt.Errorf("swap the map of %s: %w", f.name, err), fresh.Close())
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	old := f.current
 	f.current = fresh
 	return old, nil
+}
+
+// bytes is what the current map holds of kernel memory.
+func (f *fold) bytes() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return mapBytes(f.current)
 }
 
 // Drain hands over the records that programs have folded in maps since the last time: of processes that have ended too.

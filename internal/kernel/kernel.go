@@ -125,25 +125,28 @@ func (k *Kernel) Attached() []Attached { return slices.Clone(k.attached) }
 // MapBytes is what the maps hold of kernel memory, as the kernel accounts for it.
 func (k *Kernel) MapBytes() uint64 {
 	var sum uint64
-	count := func(m *ebpf.Map) {
-		if info, err := m.Info(); err == nil {
-			if n, ok := info.Memlock(); ok {
-				sum += n
-			}
-		}
-	}
 	for _, m := range k.core.Maps {
-		count(m)
+		sum += mapBytes(m)
 	}
 	for _, f := range k.folds {
-		count(f.current)
+		sum += f.bytes()
 	}
 	for _, c := range k.loaded {
 		for name, m := range c.Maps {
 			if k.core.Maps[name] == nil {
-				count(m)
+				sum += mapBytes(m)
 			}
 		}
 	}
 	return sum
+}
+
+// mapBytes is 0 where the kernel does not tell.
+func mapBytes(m *ebpf.Map) uint64 {
+	info, err := m.Info()
+	if err != nil {
+		return 0
+	}
+	n, _ := info.Memlock()
+	return n
 }
