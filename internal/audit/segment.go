@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,8 +66,8 @@ type segmentWriter struct {
 	known   map[*event.Process]uint64
 	defined uint64
 
-	lines  segmentEncoder
-	text   []byte
+	text   bytes.Buffer
+	json   *json.Encoder
 	packed []byte
 	events int
 	failed bool
@@ -79,9 +80,8 @@ func (w *segmentWriter) init(cfg SegmentsConfig, losses *ledger) error {
 	}
 	w.cfg, w.losses, w.enc = cfg, losses, enc
 	w.parts = series{dir: cfg.Dir, stem: segmentStem}
-	if w.lines, err = newSegmentEncoder(); err != nil {
-		return err
-	}
+	w.json = json.NewEncoder(&w.text)
+	w.json.SetEscapeHTML(false)
 	parts, err := w.parts.list()
 	if err != nil {
 		return err
@@ -98,32 +98,33 @@ func (w *segmentWriter) forget() { w.known = make(map[*event.Process]uint64) }
 // add encodes events into the frame, and writes the frame when it is full.
 func (w *segmentWriter) add(events []*event.Event) {
 	for _, e := range events {
-		start := len(w.text)
+		start := w.text.Len()
 		if err := w.encode(e); err != nil {
-			w.text = w.text[:start]
+			w.text.Truncate(start)
 			w.forget() // a definition may have gone with it
 			w.losses.add(CauseSegmentWriteError, 1)
 			continue
 		}
 		w.events++
-		if len(w.text) >= frameBytes {
+		if w.text.Len() >= frameBytes {
 			w.flush()
 		}
 	}
 }
 
-func (w *segmentWriter) encode(e *event.Event) (err error) {
-	var process uint64
+func (w *segmentWriter) encode(e *event.Event) error {
+	start, line := w.text.Len(), segmentEvent{Event: e}
 	if e.Process != nil {
-		if process, err = w.define(e.Process); err != nil {
+		number, err := w.define(e.Process)
+		if err != nil {
 			return err
 		}
+		line.Process = number
 	}
-	start := len(w.text)
-	if w.text, err = w.lines.appendEvent(w.text, e, process); err != nil {
+	if err := w.json.Encode(&line); err != nil {
 		return err
 	}
-	if len(w.text)-start > maxLine {
+	if w.text.Len()-start > maxLine {
 		return errLineTooLong
 	}
 	return nil
@@ -135,8 +136,7 @@ func (w *segmentWriter) define(p *event.Process) (uint64, error) {
 		return number, nil
 	}
 	number := w.defined + 1
-	var err error
-	if w.text, err = w.lines.appendDefinition(w.text, &definition{Define: number, Process: p}); err != nil {
+	if err := w.json.Encode(&definition{Define: number, Process: p}); err != nil {
 		return 0, err
 	}
 	if w.defined%generation == 0 {
@@ -162,7 +162,7 @@ func (w *segmentWriter) flush() {
 		w.cfg.Logger.Info("segments are written again")
 		w.failed = false
 	}
-	w.text = w.text[:0]
+	w.text.Reset()
 	w.events = 0
 }
 
@@ -171,7 +171,7 @@ func (w *segmentWriter) writeFrame() error {
 	if err := w.open(); err != nil {
 		return err
 	}
-	w.packed = w.enc.EncodeAll(w.text, w.packed[:0])
+	w.packed = w.enc.EncodeAll(w.text.Bytes(), w.packed[:0])
 	n, err := w.file.Write(w.packed)
 	if err != nil {
 		if n > 0 && w.file.Truncate(w.size) != nil {
