@@ -121,10 +121,17 @@ func usedSets(t *testing.T, patterns []Pattern) int {
 	}
 	used := map[uint32]bool{}
 	for i := range automata {
-		Diff(automata[i:i+1], nil, AllTexts, func(set, _ uint32) int {
-			used[set] = true
-			return 0
-		}, 1<<20)
+		a := &automata[i]
+		seen := map[uint32]bool{a.Start: true}
+		for walk := []uint32{a.Start}; len(walk) > 0; walk = walk[1:] {
+			used[a.Cells[walk[0]].Check] = true
+			for c := range 256 {
+				if to := a.step(walk[0], byte(c)); !seen[to] {
+					seen[to] = true
+					walk = append(walk, to)
+				}
+			}
+		}
 	}
 	delete(used, None)
 	return len(used)
