@@ -66,19 +66,7 @@ type simulated struct {
 }
 
 func reportSimulation(c *cobra.Command, r simulated, format show.Format) error {
-	for _, p := range r.Scan.Problems {
-		what := "not read"
-		if p.Torn {
-			what = "torn, as after a crash or while it is being written"
-		}
-		c.PrintErrf("warning: %s:%d: %s: %s\n", show.Escape(p.File), p.Line, what, show.Escape(p.Detail))
-	}
-	if r.Scan.BadLines > uint64(len(r.Scan.Problems)) {
-		c.PrintErrf("warning: %d lines were no events in all\n", r.Scan.BadLines)
-	}
-	if r.Scan.Records > 0 {
-		c.PrintErrln("warning: an audit log holds decisions and not every event, so there may be more that is newly denied: segments hold all of them")
-	}
+	warnOfScan(c, r.Scan)
 	if r.Scan.Problems == nil {
 		r.Scan.Problems = []audit.ScanProblem{}
 	}
@@ -92,6 +80,30 @@ func reportSimulation(c *cobra.Command, r simulated, format show.Format) error {
 		return &codeError{code: exitWouldDeny}
 	}
 	return err
+}
+
+// warnOfScan tells of what was not read.
+func warnOfScan(c *cobra.Command, r audit.ScanReport) {
+	lines := uint64(0)
+	for _, p := range r.Problems {
+		what := "not read"
+		switch {
+		case p.Torn:
+			what = "torn, as after a crash or while it is being written"
+		case p.Ends:
+			what = "not read from here on"
+		}
+		if !p.Ends {
+			lines++
+		}
+		c.PrintErrf("warning: %s:%d: %s: %s\n", show.Escape(p.File), p.Line, what, show.Escape(p.Detail))
+	}
+	if r.BadLines > lines {
+		c.PrintErrf("warning: %d lines were no events in all\n", r.BadLines)
+	}
+	if r.Records > 0 {
+		c.PrintErrln("warning: an audit log holds decisions and not every event, so there may be more that is newly denied: segments hold all of them")
+	}
 }
 
 func writeSimulation(w io.Writer, r simulated) error {

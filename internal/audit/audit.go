@@ -1,6 +1,6 @@
 // Package audit keeps what the guard saw and decided, in two forms. Log is the audit log: one JSON record a line for
 // every decision, posture fact, loss and act of the guard, each holding the hash of the one before, so that Verify finds
-// what was altered, removed or reordered. Segments holds every event, packed, for Replay.
+// what was altered, removed or reordered. Segments holds every event, packed. Scan reads either back.
 //
 // It refuses to rewrite a record, to write into a file that is not its own, to share a file with another process, to block
 // whoever hands it an event, and to drop an event without counting it. It cannot tell whether the end of a log was

@@ -127,7 +127,7 @@ func TestKilledWriterLosesOnlyItsTail(t *testing.T) {
 			t.Fatalf("round %d: %d events synced, %d found: %+v", round, synced, found, r)
 		}
 		synced = found
-		_, report := replay(t, filepath.Join(dir, "segments"))
+		_, report := scanSegments(t, filepath.Join(dir, "segments"))
 		for _, p := range report.Problems {
 			if !p.Torn {
 				t.Fatalf("round %d: %+v", round, p)

@@ -2,11 +2,13 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,33 +25,43 @@ type ScanReport struct {
 	Records uint64 `json:"audit_records"`
 	// BadLines is how many lines were no event and nothing else that belongs in such a file.
 	BadLines uint64 `json:"bad_lines"`
-	// Problems names the bad lines, at most maxScanProblems of them, and the files that were not read to their end.
+	// Problems names the bad lines, at most maxBadLines of them, and each file that was not read to its end: torn by a crash,
+	// damaged, of a later version, or deleted meanwhile.
 	Problems []ScanProblem `json:"problems"`
 }
 
 // ScanProblem is a line that could not be read.
 type ScanProblem struct {
 	File string `json:"file"`
-	// Line counts from 1.
+	// Line counts from 1; 0 if the file could not be opened.
 	Line int `json:"line"`
 	// Torn: the file stops in the middle of this line, as after a crash or while it is being written.
-	Torn   bool   `json:"torn"`
+	Torn bool `json:"torn"`
+	// Ends: nothing of the file was read from this line on.
+	Ends   bool   `json:"ends"`
 	Detail string `json:"detail"`
 }
 
 const (
-	maxScanProblems = 20
+	// maxBadLines is how many bad lines a report names.
+	maxBadLines = 20
 	// progressBytes is how much is read between two reports of progress.
 	progressBytes = 1 << 20
 	// maxKnown bounds how many processes a scan keeps for lines that repeat them.
 	maxKnown = 1 << 14
 )
 
-// Scan hands events to each in the order in which they were recorded, decoding several times as fast as Replay because
-// it decodes a process once. path is a directory of segments, the directory of an audit log, or one file: a segment, an
-// audit log, or lines of events as `stockade run -o json` writes them, plain or packed. Unlike Replay it goes on behind
-// a line that it cannot read. Events share processes and must not be changed; each may keep them. An error of each ends
-// the scan and is returned. progress, if not nil, hears how many of how many bytes have been read.
+// errStop wraps an error of Scan's caller.
+type errStop struct{ error }
+
+func (e errStop) Unwrap() error { return e.error }
+
+// Scan hands events to each in the order in which they were recorded. path is a directory of segments, the directory of
+// an audit log, or one file: a segment, an audit log, or lines of events as `stockade run -o json` writes them, plain or
+// packed. It goes on behind a line that it cannot read, and with the next file where it cannot read one to its end.
+// Events of one process version in one segment share its Process, and so may events of other files: they must not be
+// changed; each may keep them. An error of each ends the scan and is returned. progress, if not nil, hears how many of
+// how many bytes have been read.
 func Scan(path string, progress func(done, total int64), each func(*event.Event) error) (ScanReport, error) {
 	s := scanner{each: each, progress: progress}
 	files, err := scanFiles(path)
@@ -57,11 +69,9 @@ func Scan(path string, progress func(done, total int64), each func(*event.Event)
 		return s.report, fmt.Errorf("scan %s: %w", path, err)
 	}
 	for _, f := range files {
-		info, err := os.Stat(f)
-		if err != nil {
-			return s.report, fmt.Errorf("scan %s: %w", path, err)
+		if info, err := os.Stat(f); err == nil { // else opening it says why not
+			s.total += info.Size()
 		}
-		s.total += info.Size()
 	}
 	for _, f := range files {
 		if err := s.file(f); err != nil {
@@ -71,8 +81,7 @@ func Scan(path string, progress func(done, total int64), each func(*event.Event)
 	return s.report, nil
 }
 
-// scanFiles lists what to read. In a directory the names of segments, and those of an audit log's rotated files and the
-// log itself, sort by age. A file that was being packed when the guard died is there in both forms.
+// scanFiles lists what to read, oldest first. A file that was being packed when the guard died is there in both forms.
 func scanFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -97,8 +106,26 @@ func scanFiles(path string) ([]string, error) {
 	if len(files) == 0 {
 		return nil, errors.New("it holds neither segments nor an audit log")
 	}
-	slices.Sort(files)
+	slices.SortFunc(files, byAge)
 	return files, nil
+}
+
+// byAge orders the files of a series by their numbers, because clocks are set back.
+func byAge(a, b string) int {
+	stemA, numberA := ageOf(a)
+	stemB, numberB := ageOf(b)
+	return cmp.Or(strings.Compare(stemA, stemB), cmp.Compare(numberA, numberB), strings.Compare(a, b))
+}
+
+// ageOf gives the series that a file belongs to, and its number there. A log itself is the last of its rotated files.
+func ageOf(path string) (stem string, number uint64) {
+	file := filepath.Base(path)
+	parts := strings.Split(trimExt(file), "-")
+	stem = strings.Join(parts[:max(0, len(parts)-2)], "-")
+	if _, number, ok := (series{stem: stem}).parse(file); ok {
+		return stem, number
+	}
+	return trimExt(file), math.MaxUint64
 }
 
 // scanner is one Scan.
@@ -139,13 +166,13 @@ func (s *scanner) file(path string) error {
 		return fmt.Errorf("scan: %w", err)
 	}
 	if err != nil {
-		s.problem(ScanProblem{File: path, Detail: err.Error()})
+		s.ends(path, 0, err)
 		return nil
 	}
 	defer f.Close()
 	lines, err := newLines(countedReader{f, s}, strings.HasSuffix(path, ".zst"))
 	if err != nil {
-		s.problem(ScanProblem{File: path, Detail: err.Error()})
+		s.ends(path, 0, err)
 		return nil
 	}
 	defer lines.Close()
@@ -155,25 +182,32 @@ func (s *scanner) file(path string) error {
 			return nil
 		}
 		if err != nil {
-			s.problem(ScanProblem{File: path, Line: n, Torn: errors.Is(err, io.ErrUnexpectedEOF), Detail: err.Error()})
+			s.ends(path, n, err)
 			return nil
 		}
 		err = s.line(line)
 		if stop := (errStop{}); errors.As(err, &stop) {
 			return stop.error
 		}
-		if err != nil {
-			s.report.BadLines++
-			s.problem(ScanProblem{File: path, Line: n, Torn: lines.midline, Detail: err.Error()})
-		}
 		if errors.Is(err, errLaterVersion) {
+			s.ends(path, n, err)
 			return nil
+		}
+		if err != nil {
+			s.bad(ScanProblem{File: path, Line: n, Torn: lines.midline, Detail: err.Error()})
 		}
 	}
 }
 
-func (s *scanner) problem(p ScanProblem) {
-	if len(s.report.Problems) < maxScanProblems {
+// ends notes that a file was not read from a line on.
+func (s *scanner) ends(path string, line int, err error) {
+	torn := errors.Is(err, io.ErrUnexpectedEOF)
+	s.report.Problems = append(s.report.Problems, ScanProblem{File: path, Line: line, Torn: torn, Ends: true, Detail: err.Error()})
+}
+
+// bad counts a line that could not be read, and names it if there are not too many.
+func (s *scanner) bad(p ScanProblem) {
+	if s.report.BadLines++; s.report.BadLines <= maxBadLines {
 		s.report.Problems = append(s.report.Problems, p)
 	}
 }
@@ -186,13 +220,28 @@ func (s *scanner) line(line []byte) error {
 	case len(bytes.TrimSpace(line)) == 0:
 		return nil
 	case bytes.HasPrefix(line, []byte(definitionStart)):
-		of, err := learn(line, s.generation, s.defined)
-		s.generation = of
-		return err
+		return s.define(line)
 	case bytes.HasPrefix(line, []byte(headerStart)):
 		return s.wrapped(line)
 	}
 	return s.event(line)
+}
+
+// define takes a definition in, and forgets the earlier generations when a new one starts.
+func (s *scanner) define(line []byte) error {
+	var d definition
+	if err := json.Unmarshal(line, &d); err != nil {
+		return fmt.Errorf("parse process: %w", err)
+	}
+	if d.Define == 0 || d.Process == nil {
+		return errors.New("parse process: no number or no process")
+	}
+	if of := (d.Define - 1) / generation; of != s.generation {
+		s.generation = of
+		clear(s.defined)
+	}
+	s.defined[d.Define] = d.Process
+	return nil
 }
 
 // wrapped reads a record of the audit log, or a segment's header, which has no event.

@@ -30,10 +30,10 @@ func (s *scanner) event(text []byte) error {
 	if e.Kind == "" {
 		return errors.New("it is no event: it has no kind")
 	}
-	s.report.Events++
 	if err := s.each(e); err != nil {
 		return errStop{err}
 	}
+	s.report.Events++
 	return nil
 }
 

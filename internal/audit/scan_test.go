@@ -69,8 +69,8 @@ func everyDetail(t *testing.T) []*event.Event {
 	return events
 }
 
-// TestScanReadsAsReplay compares the three forms of a recording with what was recorded, field by field.
-func TestScanReadsAsReplay(t *testing.T) {
+// TestScanReadsEveryForm compares the three forms of a recording with what was recorded, field by field.
+func TestScanReadsEveryForm(t *testing.T) {
 	want := append(stream(5000, generation+100), everyDetail(t)...)
 	cfg := segmentsConfig(t)
 	s := openSegments(t, cfg)
@@ -157,6 +157,7 @@ func TestScanGoesOn(t *testing.T) {
 		"process a word":   {`{"kind":"exit","process":x}` + "\n" + good, 1, []string{"parse process: invalid character 'x' looking for beginning of value"}, false},
 		"undefined":        {`{"kind":"exit","process":7}` + "\n" + good, 1, []string{"process 7 is not defined"}, false},
 		"bad definition":   {`{"define":1}` + "\n" + good, 1, []string{"parse process: no number or no process"}, false},
+		"number nought":    {`{"define":0,"process":{"pid":1}}` + "\n" + good, 1, []string{"parse process: no number or no process"}, false},
 		"something behind": {`{"kind":"exit"} x` + "\n" + good, 1, []string{"not a whole JSON object"}, false},
 		"no colon":         {`{"kind" "exit"}` + "\n", 0, []string{"not a whole JSON object"}, false},
 		"no value":         {`{"kind":}` + "\n", 0, []string{"not a whole JSON object"}, false},
@@ -170,44 +171,100 @@ func TestScanGoesOn(t *testing.T) {
 			writeAll(t, path, []byte(c.text))
 			got, report := scan(t, path)
 			var details []string
-			torn := false
+			torn, lines := false, 0
 			for _, p := range report.Problems {
+				if !p.Ends {
+					lines++
+				}
 				details = append(details, p.Detail)
 				torn = torn || p.Torn
 			}
-			if diff := cmp.Diff(c.details, details); diff != "" || len(got) != c.events || torn != c.torn || int(report.BadLines) != len(c.details) {
+			if diff := cmp.Diff(c.details, details); diff != "" || len(got) != c.events || torn != c.torn || int(report.BadLines) != lines {
 				t.Errorf("%d events, report %+v\n%s", len(got), report, diff)
 			}
 		})
 	}
 }
 
-func TestScanNamesSomeOfManyProblems(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "events.jsonl")
-	writeAll(t, path, []byte(strings.Repeat("x\n", 100)))
-	if _, report := scan(t, path); report.BadLines != 100 || len(report.Problems) != maxScanProblems || report.Problems[2].Line != 3 {
-		t.Errorf("report %+v", report)
+// TestScanNamesSomeOfManyBadLines, and all the same each file that was not read to its end.
+func TestScanNamesSomeOfManyBadLines(t *testing.T) {
+	dir := t.TempDir()
+	writeAll(t, filepath.Join(dir, "a.jsonl"), []byte(strings.Repeat("x\n", 100)))
+	writeAll(t, filepath.Join(dir, "b.jsonl"), []byte(`{"schema":999}`+"\n"))
+	_, report := scan(t, dir)
+	if report.BadLines != 100 || len(report.Problems) != maxBadLines+1 || report.Problems[2].Line != 3 {
+		t.Fatalf("report %+v", report)
+	}
+	want := ScanProblem{File: filepath.Join(dir, "b.jsonl"), Line: 1, Ends: true, Detail: "schema 999: it is of a later version"}
+	if diff := cmp.Diff(want, report.Problems[maxBadLines]); diff != "" {
+		t.Error(diff)
 	}
 }
 
-func TestScanTornSegment(t *testing.T) {
+func TestScanEndsATornSegmentAndGoesOn(t *testing.T) {
 	cfg := segmentsConfig(t)
-	s := openSegments(t, cfg)
-	s.AppendBatch(stream(20_000, 100))
-	closeSegments(t, s)
-	path := filepath.Join(cfg.Dir, segmentParts(t, cfg.Dir)[0].file())
-	text, err := os.ReadFile(path)
+	events := stream(12_000, 5) // several frames
+	for _, part := range [][]*event.Event{events[:6000], events[6000:]} {
+		s := openSegments(t, cfg)
+		s.AppendBatch(part)
+		closeSegments(t, s)
+	}
+	first := filepath.Join(cfg.Dir, segmentParts(t, cfg.Dir)[0].file())
+	whole, err := os.ReadFile(first)
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeAll(t, path, text[:len(text)-100])
-	got, report := scan(t, path)
-	if len(got) == 0 || len(report.Problems) != 1 || !report.Problems[0].Torn {
-		t.Errorf("%d events, report %+v", len(got), report)
+	for cut := 1; cut < len(whole); cut += len(whole) / 9 {
+		write(t, first, whole[:len(whole)-cut])
+		got, report := scan(t, cfg.Dir)
+		if len(report.Problems) != 1 || !report.Problems[0].Torn || !report.Problems[0].Ends || report.Problems[0].File != first {
+			t.Fatalf("cut %d: report %+v", cut, report)
+		}
+		n := len(got) - 6000
+		if n < 0 || n >= 6000 {
+			t.Fatalf("cut %d: %d events of the torn segment", cut, n)
+		}
+		if diff := cmp.Diff(events[:n], got[:n]); diff != "" {
+			t.Fatalf("cut %d: %s", cut, diff)
+		}
 	}
-	writeAll(t, path, []byte("not packed at all"))
-	if _, report := scan(t, path); len(report.Problems) != 1 || report.Events != 0 {
-		t.Errorf("report %+v", report)
+	for name, text := range map[string][]byte{
+		"damaged":    append(bytes.Clone(whole[:len(whole)/2]), bytes.Repeat([]byte{0x55}, 4000)...),
+		"not packed": []byte("not packed at all"),
+	} {
+		write(t, first, text)
+		got, report := scan(t, cfg.Dir)
+		if len(report.Problems) != 1 || report.Problems[0].Torn || !report.Problems[0].Ends || len(got) < 6000 || len(got) == 12_000 {
+			t.Errorf("%s: %d events, report %+v", name, len(got), report)
+		}
+	}
+}
+
+// TestScanKeepsOrderWhenTheClockGoesBack: the numbers of files give their order, not the times in their names.
+func TestScanKeepsOrderWhenTheClockGoesBack(t *testing.T) {
+	cfg := segmentsConfig(t)
+	want := stream(30, 3)
+	for i, day := range []int{3, 1, 2} {
+		cfg.Now = func() time.Time { return time.Date(2024, 1, day, 0, 0, 0, 0, time.UTC) }
+		s := openSegments(t, cfg)
+		s.AppendBatch(want[i*10 : i*10+10])
+		closeSegments(t, s)
+	}
+	got, report := scan(t, cfg.Dir)
+	if diff := cmp.Diff(want, got); diff != "" || report.Files != 3 {
+		t.Errorf("report %+v\n%s", report, diff)
+	}
+}
+
+func TestScanGoesOnBehindADeletedFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.jsonl", "b.jsonl", "c.jsonl"} {
+		writeAll(t, filepath.Join(dir, name), []byte(`{"kind":"exit"}`+"\n"))
+	}
+	gone := filepath.Join(dir, "b.jsonl")
+	report, err := Scan(dir, nil, func(*event.Event) error { return os.RemoveAll(gone) })
+	if err != nil || report.Events != 2 || len(report.Problems) != 1 || report.Problems[0].File != gone || !report.Problems[0].Ends {
+		t.Errorf("report %+v, error %v", report, err)
 	}
 }
 
@@ -222,7 +279,7 @@ func TestScanRefuses(t *testing.T) {
 	writeAll(t, filepath.Join(dir, "a.jsonl"), []byte(`{"kind":"exit"}`+"\n"+`{"kind":"exit"}`))
 	stop := errors.New("enough")
 	n := 0
-	if report, err := Scan(dir, nil, func(*event.Event) error { n++; return stop }); !errors.Is(err, stop) || n != 1 {
+	if report, err := Scan(dir, nil, func(*event.Event) error { n++; return stop }); !errors.Is(err, stop) || n != 1 || report.Events != 0 {
 		t.Errorf("stopped by its caller: %v, report %+v", err, report)
 	}
 }
@@ -252,38 +309,6 @@ func TestScanTellsProgress(t *testing.T) {
 	}
 }
 
-// FuzzSplitObject compares the places of values with what encoding/json finds, for every text that is a JSON object.
-func FuzzSplitObject(f *testing.F) {
-	for _, seed := range []string{`{"a":1,"b":"x\\\"y","c":[{"d":"}"}],"e":null}`, "{}", ` { "a" : { } } `, `{"a":1}}`, `{"":0}`, `{"a"`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		got := map[string]string{}
-		err := splitObject(text, func(name, value []byte) error {
-			var s string
-			if json.Unmarshal([]byte(`"`+string(name)+`"`), &s) == nil {
-				got[s] = string(bytes.TrimSpace(value))
-			}
-			return nil
-		})
-		var want map[string]json.RawMessage
-		if json.Unmarshal(text, &want) != nil || want == nil {
-			return
-		}
-		if err != nil {
-			t.Fatalf("%q is an object: %v", text, err)
-		}
-		if len(want) != len(got) {
-			t.Fatalf("%q: got %q, want %q", text, got, want)
-		}
-		for name, value := range want {
-			if got[name] != string(value) {
-				t.Errorf("%q: %q is %q, want %q", text, name, got[name], value)
-			}
-		}
-	})
-}
-
 func BenchmarkScan(b *testing.B) {
 	const events = 100_000
 	cfg := segmentsConfig(b)
@@ -299,25 +324,4 @@ func BenchmarkScan(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed())/float64(b.N)/events, "ns/event")
-}
-
-// FuzzScanLine reads any line: it may be refused, and an event that is not has a kind.
-func FuzzScanLine(f *testing.F) {
-	for _, seed := range []string{
-		`{"kind":"exit","process":{"pid":7},"time":"2024-01-01T00:00:00Z"}`, `{"schema":1,"event":{"kind":"exit"}}`, `{"schema":1,"host":"h"}`,
-		`{"define":1,"process":{"pid":7}}`, `{"kind":"connect","process":1,"flow":{"family":"inet"}}`, `{"kind":"\u0065xit","count":1e3}`, "{}", "",
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, line []byte) {
-		s := scanner{defined: map[uint64]*event.Process{}, each: func(e *event.Event) error {
-			if e.Kind == "" {
-				t.Error("an event without a kind")
-			}
-			return nil
-		}}
-		if err := s.line(line); err != nil && s.report.Events > 0 {
-			t.Errorf("%q is an event and an error: %v", line, err)
-		}
-	})
 }

@@ -65,7 +65,7 @@ func (c *SegmentsConfig) complete() error {
 	return nil
 }
 
-// Segments keeps every event, for Replay. Its methods are safe for concurrent use and, but for Close, never wait.
+// Segments keeps every event, for Scan. Its methods are safe for concurrent use and, but for Close, never wait.
 type Segments struct {
 	cfg    SegmentsConfig
 	queue  *queue[*event.Event]

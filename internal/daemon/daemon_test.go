@@ -115,7 +115,7 @@ func TestEveryRecordIsAccountedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen, kept, published := 0, uint64(0), uint64(0)
-	if _, err := audit.Replay(filepath.Join(cfg.Paths.State, "segments"), func(e *event.Event) error {
+	if _, err := audit.Scan(filepath.Join(cfg.Paths.State, "segments"), nil, func(e *event.Event) error {
 		kept++
 		if mine(e) {
 			seen++

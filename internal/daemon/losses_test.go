@@ -50,7 +50,7 @@ func TestForcedLossesAreAccountedFor(t *testing.T) {
 		t.Errorf("produced %d, delivered %d, lost %v", s.Produced, s.Delivered, s.Lost)
 	}
 	seen := 0
-	if _, err := audit.Replay(filepath.Join(cfg.Paths.State, "segments"), func(e *event.Event) error {
+	if _, err := audit.Scan(filepath.Join(cfg.Paths.State, "segments"), nil, func(e *event.Event) error {
 		if e.Kind == event.KindFileOpen && e.File.Path == name {
 			seen++
 		}

@@ -36,7 +36,7 @@ func TestExecCountsAddUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, got := map[string]uint64{}, map[string]uint64{}
-	if _, err := audit.Replay(filepath.Join(cfg.Paths.State, "segments"), func(e *event.Event) error {
+	if _, err := audit.Scan(filepath.Join(cfg.Paths.State, "segments"), nil, func(e *event.Event) error {
 		switch e.Kind {
 		case event.KindExec:
 			want[cmp.Or(e.Process.User, fmt.Sprint(e.Process.UID))+" "+e.Time.UTC().Format(time.DateOnly)]++

@@ -1,17 +1,14 @@
 package audit
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/stockade-security/stockade/event"
 )
@@ -39,17 +36,13 @@ func closeSegments(t testing.TB, s *Segments) {
 	}
 }
 
-func replay(t testing.TB, dir string) ([]*event.Event, ReplayReport) {
+// scanSegments is scan for a directory that may hold no segment yet.
+func scanSegments(t testing.TB, dir string) ([]*event.Event, ScanReport) {
 	t.Helper()
-	var got []*event.Event
-	report, err := Replay(dir, func(e *event.Event) error { got = append(got, e); return nil })
-	if err != nil {
-		t.Fatal(err)
+	if len(segmentParts(t, dir)) == 0 {
+		return nil, ScanReport{}
 	}
-	if report.Events != uint64(len(got)) {
-		t.Errorf("%d events, report %+v", len(got), report)
-	}
-	return got, report
+	return scan(t, dir)
 }
 
 func segmentParts(t testing.TB, dir string) []part {
@@ -61,7 +54,7 @@ func segmentParts(t testing.TB, dir string) []part {
 	return list
 }
 
-func TestReplayGivesBackWhatWasAppended(t *testing.T) {
+func TestSegmentsGiveBackWhatWasAppended(t *testing.T) {
 	cfg := segmentsConfig(t)
 	want := stream(20_000, generation+1000) // more processes than are remembered
 	want = append(want, posture(1), &event.Event{Kind: event.KindLoss, Loss: &event.Loss{Cause: "x", Records: 3}})
@@ -72,8 +65,8 @@ func TestReplayGivesBackWhatWasAppended(t *testing.T) {
 		s.AppendBatch(events[1:])
 		closeSegments(t, s)
 	}
-	got, report := replay(t, cfg.Dir)
-	if report.Segments != 2 || len(report.Problems) != 0 {
+	got, report := scanSegments(t, cfg.Dir)
+	if report.Files != 2 || len(report.Problems) != 0 {
 		t.Errorf("report %+v", report)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -118,78 +111,9 @@ func TestSegmentsRotateAndReportDeletions(t *testing.T) {
 	if deleted == 0 || total > cfg.TotalBytes {
 		t.Errorf("%d bytes kept, %d deleted", total, deleted)
 	}
-	got, report := replay(t, cfg.Dir)
+	got, report := scanSegments(t, cfg.Dir)
 	if diff := cmp.Diff(events[len(events)-len(got):], got); diff != "" || len(report.Problems) > 0 || len(got) == 0 {
 		t.Errorf("report %+v, difference %s", report, diff)
-	}
-}
-
-func TestReplayEndsATornSegmentAndGoesOn(t *testing.T) {
-	cfg := segmentsConfig(t)
-	events := stream(12_000, 5) // several frames
-	for _, part := range [][]*event.Event{events[:6000], events[6000:]} {
-		s := openSegments(t, cfg)
-		s.AppendBatch(part)
-		closeSegments(t, s)
-	}
-	first := filepath.Join(cfg.Dir, segmentParts(t, cfg.Dir)[0].file())
-	whole, err := os.ReadFile(first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for cut := 1; cut < len(whole); cut += len(whole) / 9 {
-		write(t, first, whole[:len(whole)-cut])
-		got, report := replay(t, cfg.Dir)
-		if len(report.Problems) != 1 || !report.Problems[0].Torn || report.Problems[0].Segment != filepath.Base(first) {
-			t.Fatalf("cut %d: report %+v", cut, report)
-		}
-		n := len(got) - 6000
-		if n < 0 || n >= 6000 {
-			t.Fatalf("cut %d: %d events of the torn segment", cut, n)
-		}
-		if diff := cmp.Diff(events[:n], got[:n]); diff != "" {
-			t.Fatalf("cut %d: %s", cut, diff)
-		}
-	}
-	write(t, first, append(bytes.Clone(whole[:len(whole)/2]), bytes.Repeat([]byte{0x55}, 4000)...))
-	if _, report := replay(t, cfg.Dir); len(report.Problems) != 1 {
-		t.Errorf("damaged: %+v", report)
-	}
-}
-
-func TestReplayStopsWhenItsCallerDoes(t *testing.T) {
-	cfg := segmentsConfig(t)
-	s := openSegments(t, cfg)
-	s.AppendBatch(stream(10, 1))
-	closeSegments(t, s)
-	enough := errors.New("enough")
-	report, err := Replay(cfg.Dir, func(*event.Event) error { return enough })
-	if !errors.Is(err, enough) || report.Events != 0 {
-		t.Errorf("%+v, %v", report, err)
-	}
-	if report, err := Replay(cfg.Dir+".nowhere", nil); err != nil || report.Segments != 0 {
-		t.Errorf("no directory: %+v, %v", report, err)
-	}
-}
-
-func TestReplayNamesWhatItCannotRead(t *testing.T) {
-	for _, test := range []struct{ text, want string }{
-		{`{"schema":99,"host":"h","boot_id":"b"}`, "later version"},
-		{`{"seq":1,"process":7}`, "process 7 is not defined"},
-		{`{"define":0,"process":{"pid":1}}`, "no number"},
-		{`{"define":1}`, "no process"},
-		{`{"seq":"x"}`, "parse event"},
-		{`not JSON`, "parse event"},
-	} {
-		enc, err := zstd.NewWriter(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir := t.TempDir()
-		write(t, filepath.Join(dir, "events-20231114T221320Z-1.jsonl.zst"), enc.EncodeAll([]byte(test.text+"\n"), nil))
-		if _, report := replay(t, dir); len(report.Problems) != 1 || !strings.Contains(report.Problems[0].Detail, test.want) || report.Problems[0].Torn {
-			t.Errorf("%s: %+v", test.text, report)
-		}
 	}
 }
 
@@ -218,7 +142,7 @@ func TestSegmentsCountWhatADiskRefuses(t *testing.T) {
 		d.set(0, true)
 		s.AppendBatch(events[200:])
 		closeSegments(t, s)
-		got, report := replay(t, cfg.Dir)
+		got, report := scanSegments(t, cfg.Dir)
 		if len(report.Problems) != 0 || uint64(len(got))+reported != uint64(len(events)) {
 			t.Fatalf("room %d: %d read, %d reported lost: %+v", room, len(got), reported, report)
 		}
@@ -251,7 +175,7 @@ func TestSegmentsCountWhatTheQueueRefuses(t *testing.T) {
 	wg.Wait()
 	closeSegments(t, s)
 	s.Append(events[0])
-	got, _ := replay(t, cfg.Dir)
+	got, _ := scanSegments(t, cfg.Dir)
 	losses := s.Losses()
 	if len(losses) != 1 || losses[0].Cause != CauseSegmentQueueFull || uint64(len(got))+losses[0].Total != uint64(len(events))+1 {
 		t.Errorf("%d read, losses %+v", len(got), losses)
@@ -263,7 +187,7 @@ func TestSegmentsFlushByTime(t *testing.T) {
 	cfg.FlushInterval = time.Millisecond
 	s := openSegments(t, cfg)
 	s.Append(stream(1, 1)[0])
-	wait(t, "event on the disk", func() bool { got, _ := replay(t, cfg.Dir); return len(got) == 1 })
+	wait(t, "event on the disk", func() bool { got, _ := scanSegments(t, cfg.Dir); return len(got) == 1 })
 	if _, err := OpenSegments(cfg); !errors.Is(err, ErrLocked) {
 		t.Errorf("second open: %v", err)
 	}
@@ -278,54 +202,11 @@ func TestSegmentsSkipWhatCannotBeEncoded(t *testing.T) {
 	bad.Time = time.Date(10_001, 1, 1, 0, 0, 0, 0, time.UTC)
 	s.AppendBatch([]*event.Event{&bad, events[0], &bad, events[1], events[2]})
 	closeSegments(t, s)
-	got, _ := replay(t, cfg.Dir)
+	got, _ := scanSegments(t, cfg.Dir)
 	if diff := cmp.Diff(events, got); diff != "" {
 		t.Error(diff)
 	}
 	if losses := s.Losses(); len(losses) != 1 || losses[0].Total != 2 {
 		t.Errorf("losses %+v", losses)
 	}
-}
-
-func FuzzReplay(f *testing.F) {
-	cfg := segmentsConfig(f)
-	s := openSegments(f, cfg)
-	s.AppendBatch(stream(20, 3))
-	closeSegments(f, s)
-	good, err := os.ReadFile(filepath.Join(cfg.Dir, segmentParts(f, cfg.Dir)[0].file()))
-	if err != nil {
-		f.Fatal(err)
-	}
-	dec, err := zstd.NewReader(nil)
-	if err != nil {
-		f.Fatal(err)
-	}
-	text, err := dec.DecodeAll(good, nil)
-	if err != nil {
-		f.Fatal(err)
-	}
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(good, false)
-	f.Add(good[:len(good)-3], false)
-	f.Add(text, true)
-	f.Add([]byte("{\"define\":1,\"process\":{}}\n{\"process\":1}\n{\"process\":2}"), true)
-	path := filepath.Join(f.TempDir(), "events-20231114T221320Z-1.jsonl.zst")
-	f.Fuzz(func(t *testing.T, content []byte, pack bool) {
-		if pack {
-			content = enc.EncodeAll(content, nil)
-		}
-		write(t, path, content)
-		events, report := replay(t, filepath.Dir(path))
-		if report.Segments != 1 || len(report.Problems) > 1 {
-			t.Errorf("report %+v", report)
-		}
-		for _, e := range events {
-			if e == nil {
-				t.Fatal("no event")
-			}
-		}
-	})
 }
