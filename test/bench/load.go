@@ -28,11 +28,7 @@ type load struct {
 // unaccounted is what was produced and neither delivered nor lost by a known cause. Records that the guard read and then
 // could not write are both delivered and lost, so that the difference may be negative.
 func (l *load) unaccounted() int64 {
-	n := int64(l.Produced) - int64(l.Delivered)
-	for _, lost := range l.Lost {
-		n -= int64(lost)
-	}
-	return n
+	return int64(l.Produced) - int64(l.Delivered) - int64(sum(l.Lost))
 }
 
 // measureLoad starts the guard, opens files at that rate, and returns when the guard has caught up.
@@ -59,7 +55,7 @@ func measureLoad(ctx context.Context, s *stockade, dir string, rate int, length 
 		}
 		cpu := (after.CPUSeconds - before.CPUSeconds) / elapsed.Seconds()
 		out = load{Rate: rate, Opens: did.Opens, Elapsed: did.Elapsed, CPU: cpu, RSSBytes: highest}
-		return s.settle(&out, before)
+		return s.settle(&out, before, after)
 	})
 	return out, err
 }
@@ -82,22 +78,31 @@ func (s *stockade) watch(done <-chan error) (highest uint64, err error) {
 	}
 }
 
-// settle fills in the counts since before, once the guard has read as much as the programs made. It compares them once a
-// second; a host that never pauses may have records on their way each time, and then they stay unaccounted.
-func (s *stockade) settle(l *load, before api.Status) error {
+// settle fills in the counts from before to after, once the guard has read what the programs had made by then. Records are
+// read in the order in which they were made, and a host never pauses: what came later is left out of both counts.
+func (s *stockade) settle(l *load, before, after api.Status) error {
+	l.Produced, l.MapBytes = after.Produced-before.Produced, after.KernelMapBytes
 	for deadline := time.Now().Add(patience); ; time.Sleep(pollEvery) {
 		status, err := s.status()
 		if err != nil {
 			return err
 		}
-		l.Produced, l.Delivered = status.Produced-before.Produced, status.Delivered-before.Delivered
-		l.Lost, l.MapBytes = maps.Clone(status.Lost), status.KernelMapBytes
+		l.Lost = maps.Clone(status.Lost)
 		for cause, n := range before.Lost {
 			l.Lost[cause] -= n
 		}
+		l.Delivered = min(status.Delivered, after.Produced-sum(status.Lost)) - before.Delivered
+		l.Delivered -= min(l.Delivered, before.Produced-before.Delivered-sum(before.Lost)) // on their way before
 		l.RSSBytes = max(l.RSSBytes, status.RSSBytes)
-		if l.Produced >= l.Opens && l.unaccounted() <= 0 || time.Now().After(deadline) {
+		if l.unaccounted() <= 0 || time.Now().After(deadline) {
 			return nil
 		}
 	}
+}
+
+func sum(lost map[string]uint64) (total uint64) {
+	for _, n := range lost {
+		total += n
+	}
+	return total
 }
