@@ -172,6 +172,8 @@ func open(t *testing.T, root string, id uint64, sensors []*kernel.Sensor) *kerne
 			t.Errorf("%s is there and not attached: %s", a.Target, a.Missing)
 		} else if a.Missing != "" {
 			t.Logf("%s is not attached: %s", a.Target, a.Missing)
+		} else if trampolines() && strings.HasPrefix(a.Target, "sys_exit/") {
+			t.Errorf("%s slows every system call, and this kernel has a trampoline for it", a.Target)
 		}
 	}
 	return k
