@@ -1,0 +1,97 @@
+//go:build linux
+
+package bypass
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long an attempt may take, in an emulated machine with all its processors busy.
+const patience = 60 * time.Second
+
+// outcome is what came of an attempt: done, or a report of why not.
+type outcome struct {
+	done bool
+	report
+}
+
+func reportOf(err error) report {
+	var status *exec.ExitError
+	r := report{
+		Error:   err.Error(),
+		Refused: errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, errRefused),
+		Lacks:   isLack(err),
+	}
+	if errors.As(err, &status) {
+		wait, ok := status.Sys().(syscall.WaitStatus)
+		r.Killed = ok && wait.Signaled() && wait.Signal() == unix.SIGKILL
+	}
+	return r
+}
+
+// attempt has a technique tried by its program, and says what came of it.
+func attempt(control string, t technique, e *Env) outcome {
+	o := run(control, t, e)
+	if t.effect == nil {
+		return o
+	}
+	err := t.effect(e)
+	if err != nil && o.done {
+		o.report = report{Error: err.Error(), Refused: true}
+	}
+	o.done = err == nil
+	return o
+}
+
+// run starts the program, in a process group that does not outlive the attempt.
+func run(control string, t technique, e *Env) outcome {
+	environment, err := json.Marshal(e)
+	if err != nil {
+		return outcome{report: report{Error: err.Error()}}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	as := t.as
+	if as == "" {
+		as = "attacker"
+	}
+	cmd := exec.CommandContext(ctx, e.program(as))
+	cmd.Env = append(os.Environ(), envTechnique+"="+control+"/"+t.name, envEnv+"="+string(environment))
+	cmd.Dir = e.Root
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = time.Second // for descendants that keep the pipes open
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	if cmd.Process != nil {
+		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+	}
+	var o outcome
+	for line := range strings.Lines(out.String()) {
+		if strings.TrimSuffix(line, "\n") == e.Token {
+			o.done = true
+		} else if json.Unmarshal([]byte(line), &o.report) == nil && o.Error != "" {
+			return o
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		o.report = report{Error: fmt.Sprintf("not done after %s: %s", patience, errs.String())}
+	case err != nil:
+		o.report = reportOf(fmt.Errorf("%w: %s", err, strings.TrimSpace(errs.String())))
+	case !o.done:
+		o.report = report{Error: "the attempt ended without a word: " + strings.TrimSpace(errs.String())}
+	}
+	return o
+}

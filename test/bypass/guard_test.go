@@ -1,0 +1,110 @@
+//go:build linux
+
+package bypass
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// envBinary names the stockade binary to test. That it is set says that this machine may be enforced upon.
+const envBinary = "STOCKADE_TEST_BINARY"
+
+// instance keeps the guard under test apart from any other.
+const instance = "bypass"
+
+// startup is how long the guard may take until it enforces: loading its programs is slow in an emulated machine.
+const startup = 3 * time.Minute
+
+// enforce starts a guard with the group's policy, returns once it refuses the direct way, and has it let go at the end.
+func (s *stage) enforce(t *testing.T, binary string) {
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(file, []byte(s.group.policy(s.bin, s.envs)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	state := t.TempDir()
+	cmd := exec.Command(binary, "--instance", instance, "run", "--policy", file, "--mode", "enforce", "--quiet",
+		"--state", filepath.Join(state, "state"), "--audit-log", filepath.Join(state, "audit.jsonl"))
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() { s.release(t, binary, ended, &said) })
+	s.await(t, "the guard answers", ended, func() bool { return ask(binary, "status") == nil })
+	if strings.Contains(said.String(), "enforce mode is not in this version") {
+		t.Skip("this version of the guard refuses nothing")
+	}
+	if setup := s.group.direct.setup; setup != nil {
+		if err := setup(s.envs[s.group.direct.name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.await(t, "the guard refuses "+s.group.direct.name, ended, func() bool { return !s.try(s.group.direct).done })
+	if setup := s.group.fair.setup; setup != nil {
+		if err := setup(s.envs[s.group.fair.name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o := s.try(s.group.fair); !o.done {
+		t.Fatalf("the guard refuses what the policy allows: %s: %s", s.group.fair.name, o.Error)
+	}
+}
+
+func (s *stage) try(tech technique) outcome {
+	return attempt(s.group.control, tech, s.envs[tech.name])
+}
+
+// await polls until the condition holds, and fails when the guard ends or it takes too long.
+func (s *stage) await(t *testing.T, what string, ended <-chan error, holds func() bool) {
+	t.Helper()
+	deadline := time.After(startup)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case err := <-ended:
+			t.Fatalf("the guard ended while the test waited until %s: %v", what, err)
+		case <-deadline:
+			t.Fatalf("not within %s: %s", startup, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// release stops the guard, and sees to it that nothing is enforced any more.
+func (s *stage) release(t *testing.T, binary string, ended <-chan error, said *bytes.Buffer) {
+	if err := ask(binary, "stop", "--release"); err != nil {
+		t.Errorf("stop the guard: %v", err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("the guard ended with: %v", err)
+		}
+	case <-time.After(startup):
+		t.Error("the guard does not end")
+		return
+	}
+	if t.Failed() {
+		t.Logf("the guard said:\n%s", said)
+	}
+	if o := s.try(s.group.direct); !o.done {
+		t.Errorf("after the guard let go, %s is still refused: %s", s.group.direct.name, o.Error)
+	}
+}
+
+// ask runs a verb of the guard's program.
+func ask(binary string, args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startup)
+	defer cancel()
+	return exec.CommandContext(ctx, binary, append([]string{"--instance", instance}, args...)...).Run()
+}
