@@ -26,10 +26,24 @@ type outcome struct {
 	report
 }
 
+func (r report) err() error {
+	if r.Lacks {
+		return lacks(r.Text)
+	}
+	return &r
+}
+
+// Error makes a report of the second part of an attempt an error of the first.
+func (r *report) Error() string { return r.Text }
+
 func reportOf(err error) report {
 	var status *exec.ExitError
+	var second *report
+	if errors.As(err, &second) {
+		return *second
+	}
 	r := report{
-		Error:   err.Error(),
+		Text:    err.Error(),
 		Refused: errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, errRefused),
 		Lacks:   isLack(err),
 	}
@@ -48,7 +62,7 @@ func attempt(control string, t technique, e *Env) outcome {
 	}
 	err := t.effect(e)
 	if err != nil && o.done {
-		o.report = report{Error: err.Error(), Refused: true}
+		o.report = report{Text: err.Error(), Refused: true}
 	}
 	o.done = err == nil
 	return o
@@ -58,7 +72,7 @@ func attempt(control string, t technique, e *Env) outcome {
 func run(control string, t technique, e *Env) outcome {
 	environment, err := json.Marshal(e)
 	if err != nil {
-		return outcome{report: report{Error: err.Error()}}
+		return outcome{report: report{Text: err.Error()}}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -71,27 +85,51 @@ func run(control string, t technique, e *Env) outcome {
 	cmd.Dir = e.Root
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = time.Second // for descendants that keep the pipes open
+	return finish(ctx, cmd, e.Token)
+}
+
+// finish runs the command of an attempt to its end, and reads what it printed.
+func finish(ctx context.Context, cmd *exec.Cmd, token string) outcome {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	err = cmd.Run()
-	if cmd.Process != nil {
+	err := cmd.Run()
+	if cmd.Process != nil && cmd.SysProcAttr.Setpgid {
 		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 	}
 	var o outcome
 	for line := range strings.Lines(out.String()) {
-		if strings.TrimSuffix(line, "\n") == e.Token {
+		if strings.TrimSuffix(line, "\n") == token {
 			o.done = true
-		} else if json.Unmarshal([]byte(line), &o.report) == nil && o.Error != "" {
+		} else if json.Unmarshal([]byte(line), &o.report) == nil && o.Text != "" {
 			return o
 		}
 	}
 	switch {
 	case ctx.Err() != nil:
-		o.report = report{Error: fmt.Sprintf("not done after %s: %s", patience, errs.String())}
+		o.report = report{Text: fmt.Sprintf("not done after %s: %s", patience, errs.String())}
 	case err != nil:
 		o.report = reportOf(fmt.Errorf("%w: %s", err, strings.TrimSpace(errs.String())))
 	case !o.done:
-		o.report = report{Error: "the attempt ended without a word: " + strings.TrimSpace(errs.String())}
+		o.report = report{Text: "the attempt ended without a word: " + strings.TrimSpace(errs.String())}
 	}
 	return o
 }
+
+// again has a command of this same program make the second part of the attempt, and returns what came of it.
+func again(e *Env, cmd *exec.Cmd) error {
+	cmd.Env = secondPart()
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	if o := finish(context.Background(), cmd, e.Token); !o.done {
+		return o.err()
+	}
+	return nil
+}
+
+// become turns this process into the program that makes the second part of the attempt.
+func become(program string) error {
+	return fmt.Errorf("exec %s: %w", program, unix.Exec(program, []string{program}, secondPart()))
+}
+
+func secondPart() []string { return append(os.Environ(), envThen+"=1") }

@@ -13,6 +13,7 @@ package bypass
 import (
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -28,6 +29,8 @@ type technique struct {
 	// attempt runs in a process of its own. It returns nil if it did what is forbidden, and else how it was refused; or
 	// its process becomes one that prints Env.Token alone on a line.
 	attempt func(*Env) error
+	// then is what a program does that the attempt starts with again or become; it returns what attempt would.
+	then func(*Env) error
 	// effect, if there is one, looks at what the attempt left behind, as the test itself, and returns nil if the forbidden
 	// thing was done. Then that counts, and not what the attempt said.
 	effect func(*Env) error
@@ -40,10 +43,11 @@ type group struct {
 	policy func(bin string, envs map[string]*Env) string
 	// programs are copies of the test binary, beside attacker, for the policy to tell apart by their paths in bin.
 	programs []string
-	// direct does the forbidden thing without any detour: while it can, the guard is not in force. fair does something
-	// that is allowed and near by: a guard that refuses it refuses too much.
-	direct, fair technique
-	techniques   []technique
+	// direct does the forbidden thing without any detour: while it can, the guard is not in force.
+	direct technique
+	// fair do what is allowed and near by: a guard that refuses it refuses too much.
+	fair       []technique
+	techniques []technique
 }
 
 // groups lists them all.
@@ -54,6 +58,7 @@ func groups() []group {
 const (
 	envTechnique = "STOCKADE_BYPASS_TECHNIQUE" // CONTROL/NAME
 	envEnv       = "STOCKADE_BYPASS_ENV"
+	envThen      = "STOCKADE_BYPASS_THEN" // set for the second part of an attempt
 )
 
 // TestMain makes one attempt when it is started again as an attacker, and runs the tests otherwise.
@@ -70,7 +75,7 @@ func TestMain(m *testing.M) {
 
 // all is the techniques of a group with the two that try the guard.
 func (g *group) all() []technique {
-	return append([]technique{g.direct, g.fair}, g.techniques...)
+	return slices.Concat([]technique{g.direct}, g.fair, g.techniques)
 }
 
 func find(name string) (technique, error) {

@@ -16,7 +16,7 @@ func execGroup() group {
 		control: "exec",
 		policy:  execPolicy,
 		direct:  technique{name: "exec", attempt: func(e *Env) error { return use(e, e.Tool) }},
-		fair:    technique{name: "exec beside", attempt: func(e *Env) error { return use(e, "/bin/echo") }},
+		fair:    []technique{{name: "exec beside", attempt: func(e *Env) error { return use(e, "/bin/echo") }}},
 		techniques: slices.Concat(
 			execNameTechniques(),
 		),

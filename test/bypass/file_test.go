@@ -18,7 +18,7 @@ func fileGroup() group {
 		control: "file",
 		policy:  filePolicy,
 		direct:  technique{name: "open", attempt: func(e *Env) error { return steal(e, e.Secret) }},
-		fair:    technique{name: "open beside", setup: leaveToken, attempt: func(e *Env) error { return steal(e, e.work("mine")) }},
+		fair:    []technique{{name: "open beside", setup: leaveToken, attempt: func(e *Env) error { return steal(e, e.work("mine")) }}},
 		techniques: slices.Concat(
 			fileLinkTechniques(), fileMountTechniques(), fileHandleTechniques(),
 		),

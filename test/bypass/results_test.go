@@ -43,7 +43,7 @@ type results []line
 
 // set notes a result, over an earlier one of the same technique. What tries the guard itself is no technique.
 func (r *results) set(g *group, tech technique, res result, why string) {
-	if tech.name == g.direct.name || tech.name == g.fair.name {
+	if !slices.ContainsFunc(g.techniques, func(t technique) bool { return t.name == tech.name }) {
 		return
 	}
 	for i, l := range *r {

@@ -77,11 +77,11 @@ func (s *stage) control(t *testing.T, tech technique, table *results) bool {
 		table.set(s.group, tech, resultUnjudged, "")
 		return true
 	case o.Lacks:
-		table.set(s.group, tech, resultAbsent, o.Error)
-		t.Skip(o.Error)
+		table.set(s.group, tech, resultAbsent, o.Text)
+		t.Skip(o.Text)
 	default:
-		table.set(s.group, tech, resultBroken, o.Error)
-		t.Errorf("without a guard it does not work either: %s", o.Error)
+		table.set(s.group, tech, resultBroken, o.Text)
+		t.Errorf("without a guard it does not work either: %s", o.Text)
 	}
 	return false
 }
@@ -111,7 +111,7 @@ func (s *stage) guarded(t *testing.T, tech technique, table *results) {
 	r, text := judge(o)
 	table.set(s.group, tech, r, text)
 	if r == resultBroken {
-		t.Errorf("neither done nor refused under the guard: %s", o.Error)
+		t.Errorf("neither done nor refused under the guard: %s", o.Text)
 	}
 	t.Logf("%s: %s", r, text)
 	if err := e.undoAll(); err != nil {
@@ -123,13 +123,13 @@ func (s *stage) guarded(t *testing.T, tech technique, table *results) {
 func judge(o outcome) (result, string) {
 	switch {
 	case o.Killed:
-		return resultKilled, o.Error
+		return resultKilled, o.Text
 	case o.done:
 		return resultOpen, ""
 	case o.Refused:
-		return resultPrevented, o.Error
+		return resultPrevented, o.Text
 	default:
-		return resultBroken, o.Error
+		return resultBroken, o.Text
 	}
 }
 
