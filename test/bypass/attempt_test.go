@@ -57,6 +57,9 @@ func reportOf(err error) report {
 // attempt has a technique tried by its program, and says what came of it.
 func attempt(control string, t technique, e *Env) outcome {
 	o := run(control, t, e)
+	if t.after != nil {
+		e.undo(func() error { return t.after(e) })
+	}
 	if t.effect == nil {
 		return o
 	}
@@ -96,13 +99,9 @@ func finish(ctx context.Context, cmd *exec.Cmd, token string) outcome {
 	if cmd.Process != nil && cmd.SysProcAttr.Setpgid {
 		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 	}
-	var o outcome
-	for line := range strings.Lines(out.String()) {
-		if strings.TrimSuffix(line, "\n") == token {
-			o.done = true
-		} else if json.Unmarshal([]byte(line), &o.report) == nil && o.Text != "" {
-			return o
-		}
+	o := parse(out.String(), token)
+	if o.Text != "" {
+		return o
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -113,6 +112,28 @@ func finish(ctx context.Context, cmd *exec.Cmd, token string) outcome {
 		o.report = report{Text: "the attempt ended without a word: " + strings.TrimSpace(errs.String())}
 	}
 	return o
+}
+
+// parse reads what an attempt printed: the token, or a report.
+func parse(out, token string) outcome {
+	var o outcome
+	for line := range strings.Lines(out) {
+		if strings.TrimSuffix(line, "\n") == token {
+			o.done = true
+		} else if json.Unmarshal([]byte(line), &o.report) == nil && o.Text != "" {
+			break
+		}
+	}
+	return o
+}
+
+// eventually calls f until it returns nil, for a while.
+func eventually(f func() error) error {
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if err := f(); err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // again has a command of this same program make the second part of the attempt, and returns what came of it.

@@ -34,6 +34,8 @@ type technique struct {
 	// effect, if there is one, looks at what the attempt left behind, as the test itself, and returns nil if the forbidden
 	// thing was done. Then that counts, and not what the attempt said.
 	effect func(*Env) error
+	// after undoes what the attempt did to more than its own directories, whether it did it or not. It runs as the test.
+	after func(*Env) error
 }
 
 // group is the techniques against one control, which are tried under one policy.

@@ -51,7 +51,7 @@ func (e *Env) program(name string) string { return filepath.Join(e.Bin, name) }
 
 // newEnv makes the directories and files of a technique below dir.
 func newEnv(dir, bin, name string) (*Env, error) {
-	root := filepath.Join(dir, strings.NewReplacer(" ", "-", "/", "-").Replace(name))
+	root := filepath.Join(dir, strings.Map(plain, name))
 	e := &Env{
 		Root: root, Work: filepath.Join(root, "work"), Vault: filepath.Join(root, "vault"), Bin: bin,
 		Token: "token-" + rand.Text(), Facts: map[string]string{},
@@ -63,6 +63,14 @@ func newEnv(dir, bin, name string) (*Env, error) {
 		return nil, fmt.Errorf("prepare %s: %w", name, err)
 	}
 	return e, nil
+}
+
+// plain leaves of a name what means nothing to a shell or to mount.
+func plain(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_' {
+		return r
+	}
+	return '-'
 }
 
 // copyFile makes to an executable copy of from.

@@ -3,8 +3,11 @@
 package bypass
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // fileLinkTechniques give the secret another name.
@@ -13,8 +16,14 @@ func fileLinkTechniques() []technique {
 		{name: "hard link made before", before: linkSecret, attempt: stealLink},
 		{name: "hard link made after", setup: linkSecret, attempt: stealLink},
 		{name: "hard link", attempt: linkAndSteal},
+		{name: "hard link by descriptor", attempt: linkDescriptorAndSteal},
 		{name: "rename", attempt: renameAndSteal},
 		{name: "rename of the folder", attempt: renameFolderAndSteal},
+		{name: "rename of the folder made after", setup: renameFolder, attempt: stealFromFolder},
+		{name: "rename by exchange", setup: leaveToken, attempt: exchangeAndSteal},
+		{name: "hard link out of a blocked tree", before: plantTree, attempt: linkLeafAndSteal},
+		{name: "rename of a blocked tree", before: plantTree, attempt: renameTreeAndSteal},
+		{name: "hard link made before, into a blocked tree", before: plantLinkedTree, attempt: stealLink},
 	}
 }
 
@@ -25,8 +34,15 @@ func linkSecret(e *Env) error { return os.Link(e.Secret, e.work("link")) }
 func stealLink(e *Env) error { return steal(e, e.work("link")) }
 
 // linkAndSteal gives the secret a second name.
-func linkAndSteal(e *Env) error {
-	if err := linkSecret(e); err != nil {
+func linkAndSteal(e *Env) error { return errors.Join(linkSecret(e), stealLink(e)) }
+
+// linkDescriptorAndSteal gives a name to what is open for its name alone.
+func linkDescriptorAndSteal(e *Env) error {
+	fd, err := unix.Open(e.Secret, unix.O_PATH, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Linkat(fd, "", unix.AT_FDCWD, e.work("link"), unix.AT_EMPTY_PATH); err != nil {
 		return err
 	}
 	return stealLink(e)
@@ -40,11 +56,54 @@ func renameAndSteal(e *Env) error {
 	return steal(e, e.work("moved"))
 }
 
-// renameFolderAndSteal moves the folder of the secret, of which the policy says nothing.
+// renameFolder moves the folder of the secret, of which the policy says nothing.
+func renameFolder(e *Env) error { return os.Rename(e.Vault, filepath.Join(e.Root, "moved")) }
+
+func stealFromFolder(e *Env) error { return steal(e, filepath.Join(e.Root, "moved", "secret")) }
+
 func renameFolderAndSteal(e *Env) error {
-	moved := filepath.Join(e.Root, "moved")
-	if err := os.Rename(e.Vault, moved); err != nil {
+	if err := renameFolder(e); err != nil {
 		return err
 	}
-	return steal(e, filepath.Join(moved, "secret"))
+	return stealFromFolder(e)
+}
+
+// exchangeAndSteal swaps the names of the secret and of a file of the attacker's.
+func exchangeAndSteal(e *Env) error {
+	other := e.work("other")
+	if err := os.WriteFile(other, []byte("nothing\n"), 0o644); err != nil {
+		return err
+	}
+	if err := unix.Renameat2(unix.AT_FDCWD, other, unix.AT_FDCWD, e.Secret, unix.RENAME_EXCHANGE); err != nil {
+		return err
+	}
+	return steal(e, other)
+}
+
+// plantTree puts the token into a tree that a pattern blocks: no rule names the file.
+func plantTree(e *Env) error {
+	return errors.Join(os.MkdirAll(e.vault("tree/branch"), 0o755), os.WriteFile(e.leaf(), []byte(e.Token+"\n"), 0o644))
+}
+
+func (e *Env) leaf() string { return e.vault("tree/branch/leaf") }
+
+// linkLeafAndSteal gives what only a pattern blocks a name that no pattern has.
+func linkLeafAndSteal(e *Env) error {
+	if err := os.Link(e.leaf(), e.work("link")); err != nil {
+		return err
+	}
+	return stealLink(e)
+}
+
+// renameTreeAndSteal moves the folder that the pattern begins with.
+func renameTreeAndSteal(e *Env) error {
+	if err := os.Rename(e.vault("tree"), e.work("tree")); err != nil {
+		return err
+	}
+	return steal(e, e.work("tree/branch/leaf"))
+}
+
+// plantLinkedTree: what only a pattern blocks had another name all along.
+func plantLinkedTree(e *Env) error {
+	return errors.Join(plantTree(e), os.Link(e.leaf(), e.work("link")))
 }

@@ -12,19 +12,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileGroup: nobody but this test may touch what lies in a vault.
+// fileGroup: the attacker may not touch what lies in a vault; porter may, and stranger is nobody that the policy knows.
 func fileGroup() group {
 	return group{
-		control: "file",
-		policy:  filePolicy,
-		direct:  technique{name: "open", attempt: func(e *Env) error { return steal(e, e.Secret) }},
-		fair:    []technique{{name: "open beside", setup: leaveToken, attempt: func(e *Env) error { return steal(e, e.work("mine")) }}},
+		control:  "file",
+		policy:   filePolicy,
+		programs: []string{"porter", "stranger"},
+		direct:   technique{name: "open", attempt: stealSecret},
+		fair: []technique{
+			{name: "open beside", setup: leaveToken, attempt: func(e *Env) error { return steal(e, e.work("mine")) }},
+			{name: "open by another program", as: "porter", attempt: stealSecret},
+			{name: "write by the granted program", before: hireClerk, attempt: sendClerk, then: forge, effect: forged},
+		},
 		techniques: slices.Concat(
-			fileLinkTechniques(), fileMountTechniques(), fileHandleTechniques(),
+			fileLinkTechniques(), fileMountTechniques(), filePathTechniques(), fileHandleTechniques(), filePassedTechniques(),
+			fileWriteTechniques(), fileCreateTechniques(), fileTaskTechniques(), fileNamespaceTechniques(), fileHelperTechniques(), fileGrantTechniques(),
 		),
 	}
 }
 
+// filePolicy blocks the secret of each technique by its exact path, so that its inode can be known, and the tree by a
+// pattern. What a machine-wide file must not be used for is blocked as an operator would do it.
 func filePolicy(bin string, envs map[string]*Env) string {
 	return fmt.Sprintf(`version: "1.0"
 mode: enforce
@@ -32,8 +40,36 @@ processes:
   attacker:
     match: {exe: %q}
     inherit: true
-    blocked_files: [%s]
-`, bin+"/attacker", each(envs, func(e *Env) string { return e.Secret }))
+    blocked_files: [%s,
+      %s,
+      %s,
+      %s,
+      %s,
+      "/proc/sys/kernel/core_pattern w", "/proc/sys/kernel/modprobe w"]
+  porter:
+    match: {exe: %q}
+default:
+  blocked_files: [%s]
+host:
+  files:
+%s`, bin+"/attacker",
+		each(envs, func(e *Env) string { return e.Secret }),
+		each(envs, func(e *Env) string { return e.vault("tree/**") }),
+		each(envs, func(e *Env) string { return e.vault("*/hidden") }),
+		each(envs, func(e *Env) string { return e.vault("merged/secret") }),
+		each(envs, func(e *Env) string { return e.vault("absent") }),
+		bin+"/porter",
+		each(envs, func(e *Env) string { return e.vault("common") }),
+		ledgers(envs))
+}
+
+// ledgers grants each technique's clerk to write its ledger, and nobody else.
+func ledgers(envs map[string]*Env) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(envs)) {
+		fmt.Fprintf(&b, "    - {path: %q, writers: [%q]}\n", envs[name].vault("ledger"), envs[name].vault("clerk"))
+	}
+	return b.String()
 }
 
 // each quotes one text for each environment, as a YAML list without its brackets.
@@ -47,6 +83,8 @@ func each(envs map[string]*Env, text func(*Env) string) string {
 
 // leaveToken gives the attacker what he may read: he cannot copy it himself.
 func leaveToken(e *Env) error { return os.WriteFile(e.work("mine"), []byte(e.Token+"\n"), 0o644) }
+
+func stealSecret(e *Env) error { return steal(e, e.Secret) }
 
 // steal reads the token from a path.
 func steal(e *Env, path string) error {
