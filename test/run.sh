@@ -77,7 +77,7 @@ suite_user() {
   return "$status"
 }
 
-suite_native() { root && go test -count=1 -p 1 -json "${kernel[@]}" >"$logs/native.json"; }
+suite_native() { root && need ip=iproute2 && go test -count=1 -p 1 -json "${kernel[@]}" >"$logs/native.json"; }
 
 suite_cross() {
   local os

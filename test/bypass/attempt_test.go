@@ -55,8 +55,8 @@ func reportOf(err error) report {
 }
 
 // attempt has a technique tried by its program, and says what came of it.
-func attempt(control string, t technique, e *Env) outcome {
-	o := run(control, t, e)
+func attempt(g *group, t technique, e *Env) outcome {
+	o := run(g, t, e)
 	if t.after != nil {
 		e.undo(func() error { return t.after(e) })
 	}
@@ -72,7 +72,7 @@ func attempt(control string, t technique, e *Env) outcome {
 }
 
 // run starts the program, in a process group that does not outlive the attempt.
-func run(control string, t technique, e *Env) outcome {
+func run(g *group, t technique, e *Env) outcome {
 	environment, err := json.Marshal(e)
 	if err != nil {
 		return outcome{report: report{Text: err.Error()}}
@@ -84,18 +84,25 @@ func run(control string, t technique, e *Env) outcome {
 		as = "attacker"
 	}
 	cmd := exec.CommandContext(ctx, e.program(as))
-	cmd.Env = append(os.Environ(), envTechnique+"="+control+"/"+t.name, envEnv+"="+string(environment))
+	cmd.Env = append(os.Environ(), envTechnique+"="+g.control+"/"+t.name, envEnv+"="+string(environment))
 	cmd.Dir = e.Root
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = time.Second // for descendants that keep the pipes open
-	return finish(ctx, cmd, e.Token)
+	return finish(ctx, cmd, e.Token, g.within)
 }
 
 // finish runs the command of an attempt to its end, and reads what it printed.
-func finish(ctx context.Context, cmd *exec.Cmd, token string) outcome {
+func finish(ctx context.Context, cmd *exec.Cmd, token string, within func(func() error) error) outcome {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
+	start := cmd.Start
+	if within != nil {
+		start = func() error { return within(cmd.Start) }
+	}
+	err := start()
+	if err == nil {
+		err = cmd.Wait()
+	}
 	if cmd.Process != nil && cmd.SysProcAttr.Setpgid {
 		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 	}
@@ -142,7 +149,7 @@ func again(e *Env, cmd *exec.Cmd) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	if o := finish(context.Background(), cmd, e.Token); !o.done {
+	if o := finish(context.Background(), cmd, e.Token, nil); !o.done {
 		return o.err()
 	}
 	return nil

@@ -45,6 +45,10 @@ type group struct {
 	policy func(bin string, envs map[string]*Env) string
 	// programs are copies of the test binary, beside attacker, for the policy to tell apart by their paths in bin.
 	programs []string
+	// start prepares what all of them need, and stop ends that; within starts an attempt where it belongs. nil: nothing, here.
+	start  func(bin string) error
+	stop   func()
+	within func(start func() error) error
 	// direct does the forbidden thing without any detour: while it can, the guard is not in force.
 	direct technique
 	// fair do what is allowed and near by: a guard that refuses it refuses too much.
@@ -54,7 +58,7 @@ type group struct {
 
 // groups lists them all.
 func groups() []group {
-	return []group{fileGroup(), execGroup()}
+	return []group{fileGroup(), execGroup(), networkGroup("network", false), networkGroup("peers", true)}
 }
 
 const (

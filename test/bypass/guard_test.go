@@ -68,7 +68,7 @@ func (s *stage) enforce(t *testing.T, binary string) {
 }
 
 func (s *stage) try(tech technique) outcome {
-	return attempt(s.group.control, tech, s.envs[tech.name])
+	return attempt(s.group, tech, s.envs[tech.name])
 }
 
 // await polls until the condition holds, and fails when the guard ends or it takes too long.

@@ -39,6 +39,12 @@ func newStage(t *testing.T, g *group) *stage {
 			t.Fatal(err)
 		}
 	}
+	if g.start != nil {
+		t.Cleanup(g.stop)
+		if err := g.start(s.bin); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, tech := range g.all() {
 		e, err := newEnv(dir, s.bin, tech.name)
 		if err != nil {
@@ -68,7 +74,7 @@ func (s *stage) control(t *testing.T, tech technique, table *results) bool {
 			t.Fatal(err)
 		}
 	}
-	o := attempt(s.group.control, tech, e)
+	o := attempt(s.group, tech, e)
 	if err := e.undoAll(); err != nil {
 		t.Errorf("clean up: %v", err)
 	}
@@ -107,7 +113,7 @@ func (s *stage) guarded(t *testing.T, tech technique, table *results) {
 			t.Fatalf("set up under the guard: %v", err)
 		}
 	}
-	o := attempt(s.group.control, tech, e)
+	o := attempt(s.group, tech, e)
 	r, text := judge(o)
 	table.set(s.group, tech, r, text)
 	if r == resultBroken {
