@@ -15,6 +15,11 @@ const (
 	exitError     = 1
 	exitUsage     = 2
 	exitWouldDeny = 3
+
+	// Of a verb that runs a command, whose own status it returns otherwise; env, timeout and their like use the same.
+	exitNotStarted    = 125
+	exitNotExecutable = 126
+	exitNotFound      = 127
 )
 
 // exitTable is the documented meaning of each exit code.
@@ -24,7 +29,9 @@ func exitTable() []struct{ code, meaning string } {
 		{"1", "an error, which is on stderr"},
 		{"2", "wrong usage, or warnings where `--strict` asks for none"},
 		{"3", "a policy would deny what was asked for, or newly deny something"},
-		{"125", "Stockade failed before it could run the command of a verb that runs one; otherwise such a verb returns its command's status"},
+		{"125", "Stockade failed before it could run the command of a verb that runs one, or refused to; otherwise such a verb returns its command's status"},
+		{"126", "the command was found, and cannot be executed"},
+		{"127", "the command was not found"},
 	}
 }
 

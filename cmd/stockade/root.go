@@ -71,6 +71,7 @@ func newRoot() *cobra.Command {
 	root.SetHelpCommand(newHelp(root))
 	root.AddCommand(
 		newRun(g),
+		newExec(),
 		newDoctor(),
 		newPolicy(),
 		newSimulate(),

@@ -1,0 +1,19 @@
+//go:build !linux
+
+package confine
+
+import (
+	"errors"
+	"runtime"
+)
+
+// Detect says that there is nothing to confine with.
+func Detect() Kernel {
+	why := "there is none for " + runtime.GOOS
+	return Kernel{NoLandlock: why, NoSeccomp: why}
+}
+
+// Exec refuses: no other system has the mechanisms.
+func (p *Plan) Exec(*Command, []string) error {
+	return errors.New("commands can be confined on Linux only")
+}

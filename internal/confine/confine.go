@@ -1,0 +1,144 @@
+// Package confine holds one command to a process entry of a policy by what a process may do to itself without privilege:
+// Landlock for files, programs and TCP ports, seccomp for system calls and sockets, no_new_privs, the capability sets and
+// resource limits.
+//
+// It plans before it acts, and a plan says rule by rule what these mechanisms cannot express. Where they are coarser than a
+// rule they refuse too little rather than too much only if the command could not work otherwise; either is a Gap. The package
+// refuses to judge whether a plan with gaps is good enough, and it records nothing: what the kernel refuses here, nobody sees
+// but the command.
+package confine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stockade-security/stockade/policy"
+	"github.com/stockade-security/stockade/policy/compile"
+)
+
+// Kernel is what the kernel can do. See Detect.
+type Kernel struct {
+	// Landlock is the version of its interface; 0: there is none, and NoLandlock says why.
+	Landlock   int
+	NoLandlock string
+	// NoSeccomp says why there are no filters of system calls; empty if there are.
+	NoSeccomp string
+}
+
+// Input is what is asked for. Image is Policy's, and Subject one of its numbers.
+type Input struct {
+	Policy  *policy.Policy
+	Image   *compile.Image
+	Subject uint32
+	Command *Command
+	Kernel  Kernel
+	// Path is where programs are searched, as in the environment. UID is the real user id.
+	Path string
+	UID  int
+}
+
+// Gap is a part of the policy that the plan does not hold.
+type Gap struct {
+	Pos policy.Position
+	// Rule is the rule as written, or a key.
+	Rule string
+	// Closed: the plan refuses what the policy allows. Else it lets through what the policy denies.
+	Closed bool
+	Why    string
+}
+
+// String is one line, with names from outside as they are.
+func (g Gap) String() string {
+	effect := "not refused"
+	if g.Closed {
+		effect = "refused although allowed"
+	}
+	return fmt.Sprintf("%s: %s: %s: %s", g.Pos, g.Rule, effect, g.Why)
+}
+
+// Plan is what holds a command. The zero value holds nothing.
+type Plan struct {
+	// Gaps are in the file's order.
+	Gaps []Gap
+
+	landlock ruleset
+	filter   code
+	// capabilities has a bit for each that is dropped.
+	capabilities uint64
+	// processes is the limit of the user's processes; 0 leaves it.
+	processes uint64
+	// confined: no_new_privs is set.
+	confined bool
+}
+
+// New plans for a subject in enforce mode. It reads the names and types of files, and the beginnings of programs.
+func New(in Input) *Plan {
+	p := &planner{Input: in, process: entry(in.Policy, in.Subject), calls: newCalls()}
+	p.plan.confined = true
+	p.lineage()
+	p.files()
+	p.programs()
+	p.network()
+	p.host()
+	p.syscalls()
+	p.limits()
+	p.plan.landlock.finish(in.Kernel.Landlock)
+	slices.SortStableFunc(p.plan.Gaps, func(a, b Gap) int {
+		return cmp.Or(strings.Compare(a.Pos.File, b.Pos.File), a.Pos.Line-b.Pos.Line, a.Pos.Column-b.Pos.Column)
+	})
+	return &p.plan
+}
+
+// entry returns the policy's entry of a subject: a policy without a default has one without keys.
+func entry(p *policy.Policy, subject uint32) *policy.Process {
+	switch {
+	case subject != compile.DefaultSubject:
+		return &p.Processes[subject-1]
+	case p.Default != nil:
+		return p.Default
+	}
+	return &policy.Process{}
+}
+
+// planner is one call of New.
+type planner struct {
+	Input
+	process *policy.Process
+	plan    Plan
+	calls   calls
+	sockets sockets
+}
+
+// open notes what is not refused, closed what is refused beyond the policy.
+func (p *planner) open(pos policy.Position, rule, why string, args ...any) {
+	p.plan.Gaps = append(p.plan.Gaps, Gap{Pos: pos, Rule: rule, Why: fmt.Sprintf(why, args...)})
+}
+
+func (p *planner) closed(pos policy.Position, rule, why string, args ...any) {
+	p.plan.Gaps = append(p.plan.Gaps, Gap{Pos: pos, Rule: rule, Closed: true, Why: fmt.Sprintf(why, args...)})
+}
+
+// lineage notes where an entry for a task and its children is another thing than a confinement that nobody can leave.
+func (p *planner) lineage() {
+	q := p.process
+	name := q.Name
+	if p.Subject == compile.DefaultSubject {
+		name = "default"
+	}
+	if others := len(p.Policy.Processes) > 1 || p.Subject == compile.DefaultSubject && len(p.Policy.Processes) > 0; others || !q.Inherit && p.Subject != compile.DefaultSubject {
+		p.closed(q.Pos, name, "programs that the command starts keep to this entry, whatever entry claims them")
+	}
+	if !q.NoSudo.Set {
+		p.closed(q.Pos, name, "no program gains privilege by set-user-id, set-group-id or file capabilities, as with no_sudo: Landlock and seccomp ask for it")
+	}
+	for _, l := range []struct {
+		key  string
+		list policy.List[policy.NameRule]
+	}{{"protect.signals", q.Protect.Signals}, {"protect.ptrace", q.Protect.Ptrace}} {
+		if l.list.Present {
+			p.open(l.list.Pos, l.key, "it is about other processes, which are not confined here")
+		}
+	}
+}

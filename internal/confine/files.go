@@ -1,0 +1,220 @@
+package confine
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/stockade-security/stockade/policy"
+	"github.com/stockade-security/stockade/policy/glob"
+)
+
+// given is a place that a rule allows.
+type given struct {
+	place
+	rule   *policy.PathRule
+	dir    bool
+	rights access
+}
+
+// blockList is a list that takes back; rights are what each of its letters is here.
+type blockList struct {
+	rules  []policy.PathRule
+	rights func(policy.Access) access
+}
+
+// rightsOf are the rights that letters are. Nothing judges mapping as executable.
+func rightsOf(letters policy.Access) (rights access) {
+	if letters&policy.AccessRead != 0 {
+		rights |= accessRead
+	}
+	if letters&policy.AccessWrite != 0 {
+		rights |= accessWrite
+	}
+	return rights
+}
+
+const (
+	noAllowList = "Landlock can only refuse what an allow list leaves out, and the entry has no %s"
+	mapsRead    = "Landlock does not judge mapping as executable: what may be read may be mapped"
+)
+
+// files plans allowed_files and blocked_files, as far as they are about reading and writing.
+func (p *planner) files() {
+	q := p.process
+	blocked := blockList{q.BlockedFiles.Rules, rightsOf}
+	switch {
+	case !q.AllowedFiles.Present && len(blocked.rules) == 0:
+		return
+	case p.Kernel.Landlock == 0:
+		p.withoutLandlock("allowed_files", q.AllowedFiles.Present, q.AllowedFiles.Pos)
+		p.withoutLandlock("blocked_files", len(blocked.rules) > 0, q.BlockedFiles.Pos)
+		return
+	case !q.AllowedFiles.Present:
+		for _, r := range blocked.rules {
+			if r.Access != policy.AccessExecute || !q.AllowedExec.Present {
+				p.open(r.Pos, r.Text, noAllowList, "allowed_files")
+			} else {
+				p.open(r.Pos, r.Text, "Landlock does not judge mapping as executable")
+			}
+		}
+		return
+	}
+	p.plan.landlock.handled |= accessRead | accessWrite
+	p.uses()
+	var list []given
+	for i := range q.AllowedFiles.Rules {
+		if rule := &q.AllowedFiles.Rules[i]; rightsOf(rule.Access) != 0 {
+			list = append(list, p.give(rule, find(rule.Glob), rightsOf(rule.Access))...)
+		}
+	}
+	p.take(list, blocked, "reading and writing")
+	p.single(list)
+	p.grant(list)
+}
+
+func (p *planner) withoutLandlock(key string, present bool, pos policy.Position) {
+	if present {
+		p.open(pos, key, "%s", p.Kernel.NoLandlock)
+	}
+}
+
+// uses notes the uses of files that Landlock does not judge.
+func (p *planner) uses() {
+	list := p.process.AllowedFiles
+	what := "changes of mode, owner, times and attributes"
+	if p.Kernel.Landlock < 3 {
+		what += ", and of length"
+	}
+	p.open(list.Pos, "allowed_files", "Landlock %d does not judge %s", p.Kernel.Landlock, what)
+	readOnly := func(r policy.PathRule) bool {
+		return r.Access&(policy.AccessRead|policy.AccessExecute) == policy.AccessRead
+	}
+	if slices.ContainsFunc(list.Rules, readOnly) {
+		p.open(list.Pos, "allowed_files", mapsRead)
+	}
+}
+
+// give makes places of what a rule stands for, and notes what of it stays closed.
+func (p *planner) give(rule *policy.PathRule, f found, rights access) []given {
+	switch {
+	case f.beyond != "":
+		p.closed(rule.Pos, rule.Text, "%s, and Landlock wants directories and files", f.beyond)
+	case f.partial:
+		p.closed(rule.Pos, rule.Text, "only files that are there at the start: Landlock knows no patterns")
+	}
+	var out []given
+	for _, at := range f.places {
+		switch s := statusOf(at.path); {
+		case s.missing:
+			p.closed(rule.Pos, rule.Text, "%s is not there at the start", at.path)
+		case s.link != "":
+			if !rule.Glob.Match(s.link) {
+				p.closed(rule.Pos, rule.Text, "%s is a link: write %s", at.path, s.link)
+			}
+		case at.tree && !s.dir:
+		default:
+			out = append(out, given{place: at, rule: rule, dir: s.dir, rights: rights})
+		}
+	}
+	return out
+}
+
+// take removes from places what a block list names, and notes what is blocked below a directory that stays open.
+func (p *planner) take(list []given, blocked blockList, what string) {
+	for i := range blocked.rules {
+		rule := &blocked.rules[i]
+		lost := blocked.rights(rule.Access)
+		var below *given
+		for j := range list {
+			g := &list[j]
+			if g.rights&lost == 0 {
+				continue
+			}
+			if covers(rule.Glob, g.place) {
+				g.rights &^= lost
+			} else if g.tree && reaches(rule.Glob, g.path) {
+				below = g
+			}
+		}
+		if below != nil {
+			p.open(rule.Pos, rule.Text, "Landlock cannot take back %s of files below %s, which %s allows", what, below.path, below.rule.Pos)
+		}
+		if rule.Access == policy.AccessExecute && lost == 0 {
+			p.open(rule.Pos, rule.Text, mapsRead)
+		}
+	}
+}
+
+func covers(g *glob.Glob, at place) bool {
+	if !at.tree {
+		return g.Match(at.path)
+	}
+	all := at.glob()
+	return all != nil && g.Covers(all)
+}
+
+// single fits rights to places that are no trees: Landlock gives those over names by directory, and those over a directory
+// with all that is below.
+func (p *planner) single(list []given) {
+	for i := range list {
+		g := &list[i]
+		above := around(list, path.Dir(g.path)) // rights over the name, from a directory above
+		switch {
+		case g.tree:
+			if g.rights&accessReadDir != 0 && !listed(list, g.path) {
+				p.open(g.rule.Pos, g.rule.Text, "%s itself can be listed too: write %s", g.path, listing(g.path))
+			}
+		case g.dir:
+			if g.rights&accessRead != 0 && around(list, g.path)&accessReadDir == 0 {
+				p.closed(g.rule.Pos, g.rule.Text, "Landlock cannot open %s without what is below: write %s", g.path, listing(g.path))
+			}
+			if g.rights&accessWrite&^above != 0 {
+				p.closed(g.rule.Pos, g.rule.Text, "%s cannot be made, moved or removed: Landlock gives that by directory", g.path)
+			}
+		default:
+			if g.rights&accessWrite&^above != 0 {
+				p.closed(g.rule.Pos, g.rule.Text, "%s can be written, but not made, moved or removed: Landlock gives that by directory", g.path)
+			}
+			g.rights &= accessOfFile
+		}
+	}
+}
+
+// around is what trees give at a directory.
+func around(list []given, dir string) (rights access) {
+	for i := range list {
+		if g := &list[i]; g.tree && (g.path == "/" || g.path == dir || strings.HasPrefix(dir, g.path+"/")) {
+			rights |= g.rights
+		}
+	}
+	return rights
+}
+
+// listed reports whether the policy allows to list a directory.
+func listed(list []given, dir string) bool {
+	for i := range list {
+		g := &list[i]
+		if !g.tree && g.path == dir && g.rights&accessReadDir != 0 {
+			return true
+		}
+	}
+	return dir != "/" && around(list, path.Dir(dir))&accessReadDir != 0
+}
+
+// listing is the pattern of a directory and what is below.
+func listing(dir string) string {
+	if dir == "/" {
+		return "{/,/**}"
+	}
+	return fmt.Sprintf("%s{,/**}", escape(dir))
+}
+
+func (p *planner) grant(list []given) {
+	for _, g := range list {
+		if g.rights != 0 && (g.tree || !g.dir) {
+			p.plan.landlock.grant(g.path, g.rights)
+		}
+	}
+}
