@@ -44,7 +44,7 @@ func newExec() *cobra.Command {
 		Args: atLeast("COMMAND"),
 		RunE: func(c *cobra.Command, args []string) error {
 			err := runConfined(c, f, args)
-			if coded := (*codeError)(nil); err != nil && !errors.As(err, &coded) {
+			if coded := (*codeError)(nil); !errors.As(err, &coded) {
 				err = &codeError{code: startCode(err), err: err}
 			}
 			return err

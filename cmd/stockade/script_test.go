@@ -17,6 +17,7 @@ import (
 
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/api"
+	"github.com/stockade-security/stockade/internal/confine"
 	"github.com/stockade-security/stockade/internal/kernel/probe"
 )
 
@@ -37,6 +38,8 @@ func TestScripts(t *testing.T) {
 				return os.Getuid() == 0, nil
 			case "guarded": // a guard could run here
 				return probe.Ready() == nil, nil
+			case "landlock":
+				return confine.Detect().Landlock > 0, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},

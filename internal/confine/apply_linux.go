@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -41,19 +42,42 @@ func Detect() Kernel {
 // standard streams, every other descriptor that is inherited, signal dispositions but for those that are caught, and the
 // process id. Errors wrap ErrNotFound or ErrNotExecutable if the command is to blame.
 func (p *Plan) Exec(c *Command, env []string) error {
+	image, err := newImage(c, env)
+	if err != nil {
+		return err
+	}
 	// Rights, filter and privilege are a thread's, and exec ends all threads but the one that asks for it.
 	runtime.LockOSThread()
-	for _, step := range []func() error{p.limit, p.renounce, p.restrict, p.load} {
+	// Package os raised the limit of open files, and syscall puts it back before it executes: here, nothing.
+	_ = syscall.Exec("", c.Argv, env)
+	for _, step := range []func() error{p.limit, p.renounce, p.restrict} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	err := syscall.Exec(c.Path, c.Argv, env)
-	reason := ErrNotExecutable
-	if errors.Is(err, syscall.ENOENT) {
-		reason = ErrNotFound // of a script or program the interpreter
+	err = p.start(image)
+	switch {
+	case errors.Is(err, unix.ENOENT): // the interpreter of a script or program
+		err = fmt.Errorf("%w: %w", ErrNotFound, err)
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.EISDIR), errors.Is(err, unix.ETXTBSY):
+		err = fmt.Errorf("%w: %w", ErrNotExecutable, err)
 	}
-	return fmt.Errorf("start %q: %w: %w", c.Path, reason, err)
+	return fmt.Errorf("start %q: %w", c.Path, err)
+}
+
+// image is what execve takes.
+type image struct {
+	path      *byte
+	argv, env []*byte
+}
+
+func newImage(c *Command, env []string) (i image, err error) {
+	if i.path, err = syscall.BytePtrFromString(c.Path); err == nil {
+		if i.argv, err = syscall.SlicePtrFromStrings(c.Argv); err == nil {
+			i.env, err = syscall.SlicePtrFromStrings(env)
+		}
+	}
+	return i, err
 }
 
 func (p *Plan) limit() error {
@@ -215,21 +239,26 @@ func (r *ruleset) addPorts(ruleset uintptr) error {
 	return nil
 }
 
-// load puts the thread under the filter. Nothing but exec follows.
-func (p *Plan) load() error {
-	if p.filter == nil {
-		return nil
+// start loads the filter and executes. The two calls stand side by side because a filter may leave the runtime none of those
+// that it makes for memory and threads.
+func (p *Plan) start(i image) error {
+	var filter *unix.SockFprog
+	if p.filter != nil {
+		if len(p.filter) > maxFilter {
+			return fmt.Errorf("the filter has %d instructions, and the kernel takes %d", len(p.filter), maxFilter)
+		}
+		list := make([]unix.SockFilter, len(p.filter))
+		for i, in := range p.filter {
+			list[i] = unix.SockFilter{Code: in.op, Jt: in.jt, Jf: in.jf, K: in.k}
+		}
+		filter = &unix.SockFprog{Len: uint16(len(list)), Filter: &list[0]}
 	}
-	if len(p.filter) > maxFilter {
-		return fmt.Errorf("the filter has %d instructions, and the kernel takes %d", len(p.filter), maxFilter)
+	debug.SetGCPercent(-1)
+	if filter != nil {
+		if _, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(filter))); errno != 0 {
+			return fmt.Errorf("load the seccomp filter: %w", errno)
+		}
 	}
-	list := make([]unix.SockFilter, len(p.filter))
-	for i, in := range p.filter {
-		list[i] = unix.SockFilter{Code: in.op, Jt: in.jt, Jf: in.jf, K: in.k}
-	}
-	prog := unix.SockFprog{Len: uint16(len(list)), Filter: &list[0]}
-	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog))); errno != 0 {
-		return fmt.Errorf("load the seccomp filter: %w", errno)
-	}
-	return nil
+	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(i.path)), uintptr(unsafe.Pointer(&i.argv[0])), uintptr(unsafe.Pointer(&i.env[0])))
+	return errno
 }

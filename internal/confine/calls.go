@@ -39,8 +39,8 @@ var (
 	}
 )
 
-// starting is the call that starts the command.
-const starting = "execve"
+// starting are the calls that start the command: a signal may come before its first instruction.
+var starting = []string{"execve", "rt_sigreturn"}
 
 // syscalls plans the filter. It comes when all others have said which calls they need refused.
 func (p *planner) syscalls() {
@@ -60,10 +60,12 @@ func (p *planner) syscalls() {
 		table = p.Image.Syscalls[listed]
 	}
 	p.ring(&table)
-	if number, _ := syscalls.Number(starting, false); p.answer(starting, table.AMD64[number]) == answerDeny {
-		pos, key := p.callsKey()
-		p.open(pos, key, "%s stays allowed, because it starts the command", starting)
-		table.AMD64[number] = compile.NoDecision
+	for _, name := range starting {
+		if number, _ := syscalls.Number(name, false); p.answer(name, table.AMD64[number]) == answerDeny {
+			pos, key := p.callsKey()
+			p.open(pos, key, "%s stays allowed, because starting the command takes it", name)
+			table.AMD64[number] = compile.NoDecision
+		}
 	}
 	p.plan.filter = program(p.spans(table.AMD64[:], table.Miss, syscalls.X32), p.spans(table.I386[:], table.Miss, syscalls.I386))
 }

@@ -66,15 +66,13 @@ func startersOf(file string) []starter {
 	const deepest = 5 // the kernel gives up after four (fs/exec.c, exec_binprm)
 	var out []starter
 	for range deepest {
-		f, err := os.Open(file)
+		next, loader, err := interpreter(file)
 		if err != nil {
 			for _, l := range loaders() {
 				out = append(out, starter{l, true})
 			}
 			return out
 		}
-		next, loader := interpreter(f)
-		f.Close()
 		if next == "" {
 			return out
 		}
@@ -91,7 +89,17 @@ func startersOf(file string) []starter {
 }
 
 // interpreter reads what the beginning of a file asks for; empty if nothing.
-func interpreter(f io.ReaderAt) (name string, loader bool) {
+func interpreter(file string) (name string, loader bool, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", false, err
+	}
+	defer f.Close()
+	name, loader = interpreterIn(f)
+	return name, loader, nil
+}
+
+func interpreterIn(f io.ReaderAt) (name string, loader bool) {
 	head := make([]byte, 256) // BINPRM_BUF_SIZE
 	n, _ := f.ReadAt(head, 0)
 	head = head[:n]

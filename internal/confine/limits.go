@@ -49,18 +49,18 @@ func tasksOf(uid int) (n uint64) {
 		if filepath.Base(filepath.Dir(name)) == self {
 			continue
 		}
-		f, err := os.Open(name)
-		if err != nil {
-			continue // it has ended
-		}
-		n += threads(f, uid)
-		f.Close()
+		n += threads(name, uid)
 	}
 	return n
 }
 
-// threads reads the number of threads from a status file, 0 if they are another user's.
-func threads(f *os.File, uid int) uint64 {
+// threads reads the number of threads from a status file, 0 if they are another user's or have ended.
+func threads(name string, uid int) uint64 {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		switch fields := strings.Fields(lines.Text()); {
 		case len(fields) < 2:

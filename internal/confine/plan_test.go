@@ -76,7 +76,7 @@ func TestGaps(t *testing.T) {
 		},
 		{
 			"calls", all, "blocked_syscalls: [execve, ptrace]",
-			"p.yaml:7: blocked_syscalls: not refused: execve stays allowed, because it starts the command\n",
+			"p.yaml:7: blocked_syscalls: not refused: execve stays allowed, because starting the command takes it\n",
 		},
 		{
 			"limits and privilege", all, "blocked_capabilities: [ALL]\n    max_memory_mb: 5\n    max_cpu_percent: 5\n    protect: {signals: [], ptrace: [app]}",
