@@ -404,7 +404,7 @@ func exiting() string {
 func TestFewestCalls(t *testing.T) {
 	boxes(t, func(t *testing.T, b *box) {
 		b.file(t, "tiny", exiting(), 0o755)
-		for range 50 {
+		for range 20 {
 			if out, code := b.command(t, `allowed_syscalls: [execve, exit_group]`, b.root+"/tiny"); code != 42 {
 				t.Fatalf("exit code %d (-1 is a signal): %s", code, out)
 			}
