@@ -85,7 +85,7 @@ suite_cross() {
 }
 
 # vm SERIES [RUNG]. The lower rung gates where the verifier is oldest; on this machine's own kernel it does where that has no other.
-vm() { root && need modinfo=kmod mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs && test/vm/suite.sh "$1" "$logs/vm-$1.json" "${2:-}"; }
+vm() { root && need modinfo=kmod ip=iproute2 mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs && test/vm/suite.sh "$1" "$logs/vm-$1.json" "${2:-}"; }
 suite_vm-6.1() { vm 6.1 tracepoint; }
 suite_vm-6.12() { vm 6.12; }
 suite_vm-newest() { vm newest; }

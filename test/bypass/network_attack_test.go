@@ -138,6 +138,9 @@ func knockTo(fd, flags int, address []byte) error {
 	text := []byte(question)
 	_, _, e := unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&text[0])), uintptr(len(text)), uintptr(flags),
 		uintptr(unsafe.Pointer(&address[0])), uintptr(len(address)))
+	if e == unix.EOPNOTSUPP {
+		return lacks("this protocol cannot send that way")
+	}
 	if e != 0 {
 		return fmt.Errorf("sendto: %w", unanswered(e))
 	}

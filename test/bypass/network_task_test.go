@@ -3,12 +3,9 @@
 package bypass
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,7 +25,7 @@ func taskTechniques() []technique {
 		{name: "connect by a child in a new user namespace", attempt: forking(sigchld|unix.CLONE_NEWUSER, 1)},
 		{name: "old socket, in a new network namespace", attempt: forking(sigchld|unix.CLONE_NEWUSER|unix.CLONE_NEWNET, 1)},
 		{name: "connect from another network namespace", attempt: doSetns},
-		{name: "connect from another cgroup", attempt: doCgroup},
+		{name: "connect from another cgroup", attempt: doCgroup, after: removeCgroup},
 		{name: "connect as another user", attempt: func(*Env) error {
 			return onThread(func() error {
 				if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); e != 0 {
@@ -90,24 +87,9 @@ func doSetns(e *Env) error {
 }
 
 // doCgroup moves into a cgroup of its own.
-func doCgroup(*Env) error {
-	const root = "/sys/fs/cgroup"
-	home, err := cgroupOf("self")
-	if err != nil {
+func doCgroup(e *Env) error {
+	if err := moveCgroup(e); err != nil {
 		return err
-	}
-	if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil {
-		return lacks("no cgroup v2 tree in " + root)
-	}
-	dir := filepath.Join(root, "stockade-bypass")
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
-	defer func() {
-		_, _ = os.WriteFile(filepath.Join(root, home, "cgroup.procs"), []byte("0"), 0), os.Remove(dir)
-	}()
-	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("0"), 0); err != nil {
-		return fmt.Errorf("enter the cgroup: %w", err)
 	}
 	return call(unix.AF_INET, unix.SOCK_STREAM, 0, sockaddr(forbidden4, port))
 }
@@ -142,18 +124,4 @@ func nameless(*Env) (string, error) {
 		program = program[n:]
 	}
 	return fmt.Sprintf("/proc/self/fd/%d", fd), nil
-}
-
-// cgroupOf is a process's place in the cgroup v2 tree.
-func cgroupOf(pid string) (string, error) {
-	data, err := os.ReadFile("/proc/" + pid + "/cgroup")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(data)) {
-		if path, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok {
-			return path, nil
-		}
-	}
-	return "", lacks("no cgroup v2")
 }
