@@ -44,6 +44,8 @@ var rules = []rule{
 	{[]string{"policy/..."}, []string{"event", "policy/glob", "internal/syscalls"}, "a policy is text and its meaning: it knows nothing that compiles, watches or acts"},
 	{[]string{"verdict"}, []string{"event", "policy/...", "internal/syscalls"}, "a verdict is a pure function of image, subject and access"},
 	{[]string{"guard", "anomaly/..."}, language, "guard and anomaly are embedded in other people's programs: they carry no daemon with them"},
+	{[]string{"policy/layout"}, []string{"event", "policy/..."}, "an image is laid out from what the compiler made; what only the host knows comes in as values"},
+	{[]string{"internal/kernel/enforcer"}, append([]string{"internal/kernel/..."}, language...), "the enforcer publishes images, and turns what programs decided into the words of verdict"},
 	{[]string{"internal/kernel/..."}, []string{"event"}, "the loader serves every sensor, so it knows none of them, and no policy's text"},
 	{[]string{"internal/sensor/*"}, []string{"event", "internal/kernel/...", "internal/syscalls"}, "a sensor knows its own programs and the loader; who did it and what follows is decided further on"},
 	{[]string{"internal/pipeline"}, append([]string{"internal/kernel", "internal/sensor/*", "internal/identity"}, language...), "the pipeline joins what an event passes from record to verdict; what is kept or served comes after it"},

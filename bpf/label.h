@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who a task is to the policy, and where a program begins to judge it.
+ *
+ * A label is given at exec's point of no return, is copied to each new task, and cannot be shed. A task without one is the
+ * default entry's and stands in no list. Labels hold one answer for each image slot, so that a flip, also one that nobody is
+ * there to watch, needs no walk over the tasks. */
+#pragma once
+#include "judge.h"
+#include "scope.h"
+
+enum label_flag {
+	LABEL_GLASS = 1, /* of the break-glass set: what is denied is recorded and let pass */
+};
+struct label {
+	struct task task[IMAGES];
+	__u32 flags, pad;
+	__u64 start_ns; /* of the task, so that a number that is used again is not taken for it */
+};
+
+/* The labels. On 6.1 with preempt=full a look-up in task storage gives nothing for a labelled task now and then, because
+ * another one was preempted amid its own; so each label stands in a hash by thread id too. Not pre-allocated: labelled
+ * tasks alone take memory; one that finds no room is not created (lsm/task_alloc). */
+struct { __uint(type, BPF_MAP_TYPE_TASK_STORAGE); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, int); __type(value, struct label); } labels SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 65536); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, __u32); __type(value, struct label); } labels_by_tid SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_TASK_STORAGE); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, int); __type(value, struct scratch); } scratches SEC(".maps");
+
+/* Scratch for tasks that cannot have their own: eight on each CPU, claimed by an atomic exchange as the slots of emit.h. */
+#define SPARES 8
+struct spare { struct scratch scratch; __u32 busy, pad; };
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, SPARES); __type(key, __u32); __type(value, struct spare); } spares SEC(".maps");
+
+/* What the operator sets besides the policy. Written whole by user space; each field is one aligned store. */
+struct settings {
+	__u32 mode;            /* MODE_… over the policy's own */
+	__u32 guard;           /* the guard's own process, of the break-glass set */
+	__u64 session_cgroup;  /* the operator's session: a cgroup v2 id, 0: none */
+	__u32 session_level, session_id; /* its depth; and the audit session, -1: none */
+	__u32 glass;           /* whether there is a break-glass set */
+	__u32 labelling;       /* slots that labels are worked out for, as bits */
+	__u64 root_mount, root_dentry; /* of the host: struct vfsmount and dentry */
+};
+enum { MODE_POLICY = 0, MODE_AUDIT, MODE_ALERT, MODE_ENFORCE };
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct settings); } settings SEC(".maps");
+
+static __always_inline const struct settings *the_settings(void)
+{
+	__u32 zero = 0;
+	return bpf_map_lookup_elem(&settings, &zero);
+}
+
+static __always_inline struct label *label_by_tid(struct task_struct *t)
+{
+	__u32 tid = t->pid;
+	struct label *l = bpf_map_lookup_elem(&labels_by_tid, &tid);
+	return l && l->start_ns == t->start_boottime ? l : 0;
+}
+
+/* A task's label, NULL for one without. Since 6.2, which has bpf_rdonly_cast, task storage tells the truth. Programs that
+ * cannot use task storage (cgroup hooks before 6.18) have TID_LABELS defined. */
+static __always_inline struct label *label_of(struct task_struct *t)
+{
+#ifndef TID_LABELS
+	struct label *l = bpf_task_storage_get(&labels, t, 0, 0);
+	if (l)
+		return l;
+	if (&bpf_rdonly_cast)
+		return 0;
+#endif
+	return label_by_tid(t);
+}
+
+/* One judgement of the current task: in which image, as whom, by what. */
+struct judging {
+	struct task who;
+	__u32 slot, subject; /* the subject's place in the image */
+	__u32 flags, pad;    /* of the label */
+};
+
+/* Starts to judge the current task, if any rule asks about such an access and the task's entry enforces: returns the
+ * image, or NULL. Without an image, and for kernel threads, nothing is judged. */
+static __always_inline image judging(struct judging *j, __u32 asks)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	__u32 zero = 0, *slot = bpf_map_lookup_elem(&active, &zero);
+	if (!slot || t->flags & PF_KTHREAD)
+		return 0;
+	j->slot = *slot;
+	if (j->slot >= IMAGES)
+		return 0;
+	image img = image_of(j->slot);
+	if (!img || !(HEAD(img, any_asks) & asks))
+		return 0;
+	struct label *l = label_of(t);
+	__u32 number = l ? l->task[j->slot].subject : 0;
+	j->subject = subject_at(img, number);
+	const struct settings *s = the_settings();
+	__u32 mode = s ? s->mode : MODE_POLICY;
+	if (mode ? mode != MODE_ENFORCE : !(FIELD(img, j->subject, subject, flags) & SUBJECT_ENFORCES))
+		return 0;
+	if (!((HEAD(img, host_asks) | FIELD(img, j->subject, subject, asks)) & asks) || !in_scope())
+		return 0;
+	if (l) {
+		j->who = l->task[j->slot];
+		j->flags = l->flags;
+	} else {
+		__builtin_memset(&j->who, 0, sizeof(j->who));
+		j->flags = 0;
+	}
+	j->pad = 0;
+	return img;
+}
+
+/* Memory to resolve a name in, or NULL: then the caller denies, because what cannot be named cannot be allowed, and says so.
+ * The task's own is made at its first use; where that is not to be had, a spare one of this CPU is, to be given back. */
+static __always_inline struct scratch *scratch_take(struct spare **spare)
+{
+	*spare = 0;
+	struct scratch *own = bpf_task_storage_get(&scratches, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (own)
+		return own;
+	for (__u32 i = 0; i < SPARES; i++) {
+		__u32 key = i;
+		struct spare *s = bpf_map_lookup_elem(&spares, &key);
+		if (s && !__sync_lock_test_and_set(&s->busy, 1)) {
+			*spare = s;
+			return &s->scratch;
+		}
+	}
+	return 0;
+}
+
+static __always_inline void scratch_free(struct spare *spare)
+{
+	asm volatile("" ::: "memory");
+	if (spare)
+		*(volatile __u32 *)&spare->busy = 0;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The names of an object. A path is neither an identity nor a boundary: mounts give a file other paths, and give its path to
+ * other files. So a rule is asked about up to three names of an object:
+ *
+ *   seen       the path as the task sees it, through its mounts up to its root
+ *   canonical  the path in the host's mount namespace: where the host has mounted the file system, and the way down from there
+ *   bound      the exact path of a rule that the very inode was bound to when the policy was loaded: for hard links
+ *
+ * Walks take no lock. A rename meanwhile could tear a name; the kernel's own sequence count of renames tells. */
+#pragma once
+#include "label.h"
+
+#define PATH_STEPS 512     /* components and mounts; whoever nests deeper has a path that is too long */
+#define RENAME_TRIES 8
+#define PREFIX_MAX 256
+
+/* The host's mount of a file system: one for each, with the path where it is. Written by the loader through the program
+ * bind_mount, which takes the kernel's pointers from a descriptor. A file system that is not here has no canonical names. */
+struct host_mount {
+	__u64 mount, root; /* struct vfsmount, and the dentry that it shows as its root */
+	__u32 bytes;       /* of prefix; 0 for the root */
+	__u32 pad;
+	__u8 prefix[PREFIX_MAX];
+};
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4096); __type(key, __u64); __type(value, struct host_mount); } host_mounts SEC(".maps");
+
+/* A file as the kernel knows it, in one image. */
+struct bound_key { __u64 inode; __u32 device, generation, slot, pad; };
+/* The place of the exact path in the image. Written by the program bind_file. */
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 65536); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, struct bound_key); __type(value, __u32); } bound SEC(".maps");
+
+extern void rename_lock __ksym; /* a seqlock_t: its sequence count comes first; odd while a rename is under way */
+
+/* What is to be named. A new name has its directory's mount, and a dentry that may be negative. */
+struct object_ref { struct vfsmount *mnt; struct dentry *dentry; struct inode *inode; /* NULL: there is none yet */ };
+
+struct climb {
+	struct scratch *to;
+	struct dentry *dentry, *root_dentry, *mnt_root;
+	struct vfsmount *mnt, *root_mnt; /* no mount: none is crossed, and the climb ends at root_dentry */
+	__u32 found, done;               /* whether it ended where it should; whether it ended */
+};
+
+/* Puts a name in front of the text. Up to 7 bytes behind it are overwritten by words, and put back. */
+static __always_inline int put_name(struct scratch *t, const unsigned char *name, __u32 bytes)
+{
+	bytes &= 255;
+	if (t->from < bytes + 1)
+		return 1;
+	t->from -= bytes + 1;
+	__u8 *to = t->text + (t->from & (TEXT_END - 1));
+	*to++ = '/';
+	if (!&bpf_rdonly_cast || bytes > 32)
+		return bpf_probe_read_kernel(to, bytes, name) != 0;
+	__u64 behind = *(__u64 *)(to + bytes), begin = KWORD(name);
+	*(__u64 *)to = begin;
+	if (bytes > 8)
+		*(__u64 *)(to + 8) = KWORD(name + 8);
+	if (bytes > 16)
+		*(__u64 *)(to + 16) = KWORD(name + 16);
+	if (bytes > 24)
+		*(__u64 *)(to + 24) = KWORD(name + 24);
+	*(__u64 *)(to + bytes) = behind;
+	return !(begin & 255); /* no name begins with a NUL: it could not be read */
+}
+
+/* Up one component, or over one mount point. Returns whether the climb is over. */
+static __always_inline int climb_one(struct climb *c)
+{
+	struct dentry *d = c->dentry;
+	if (d == c->root_dentry && c->mnt == c->root_mnt) {
+		c->found = 1;
+		goto done;
+	}
+	if (c->mnt && d == c->mnt_root) {
+		struct mount *m = (void *)c->mnt - bpf_core_field_offset(struct mount, mnt), *up = KREAD(mount, m, mnt_parent);
+		if (!up || up == m)
+			goto done; /* the top of the namespace, or a mount that stands in none */
+		c->dentry = KREAD(mount, m, mnt_mountpoint);
+		struct vfsmount *mnt = (void *)up + bpf_core_field_offset(struct mount, mnt);
+		c->mnt = mnt;
+		c->mnt_root = KREAD(vfsmount, mnt, mnt_root);
+		return 0;
+	}
+	struct dentry *parent = KREAD(dentry, d, d_parent);
+	if (put_name(c->to, KREAD(dentry, d, d_name.name), KREAD(dentry, d, d_name.len))) {
+		c->to->too_long = 1;
+		goto done;
+	}
+	c->dentry = parent;
+	if (parent == d)
+		goto done; /* a root without a mount: memfd and its like */
+	return 0;
+done:
+	c->done = 1;
+	return 1;
+}
+
+static long climb_step(__u32 i, struct climb *c)
+{
+	(void)i;
+	return climb_one(c);
+}
+
+static __always_inline __u32 renames(void)
+{
+	__u32 n = 1;
+	bpf_probe_read_kernel(&n, sizeof(n), &rename_lock);
+	return n;
+}
+
+/* From where to where a climb goes: kernel pointers, as the numbers that they are to a function that is verified by itself. */
+struct route { __u64 mnt, dentry, root_mnt, root_dentry; };
+
+enum { CLIMB_FOUND = 1, CLIMB_TORN = 2 };
+
+/* Writes the path from a root down to a dentry. Returns whether the climb came to that root, and whether something was renamed
+ * meanwhile. */
+__noinline int climb_once(struct scratch *t, const struct route *r)
+{
+	if (!t || !r)
+		return 0;
+	struct climb c = { .to = t, .mnt = (void *)r->mnt, .dentry = (void *)r->dentry, .root_mnt = (void *)r->root_mnt, .root_dentry = (void *)r->root_dentry };
+	struct vfsmount *m = c.mnt; /* a local: KREAD would take a field of struct climb for a kernel's */
+	__u32 before = renames();
+	if (m)
+		c.mnt_root = KREAD(vfsmount, m, mnt_root);
+	t->from = TEXT_END;
+	t->too_long = 0;
+	bpf_loop(PATH_STEPS, climb_step, &c, 0);
+	if (!c.done)
+		t->too_long = 1;
+	if (t->from == TEXT_END && !t->too_long) { /* the root itself */
+		t->from = TEXT_END - 1;
+		t->text[TEXT_END - 1] = '/';
+	}
+	return (c.found ? CLIMB_FOUND : 0) | (before & 1 || renames() != before ? CLIMB_TORN : 0);
+}
+
+/* Climbs until nothing is renamed meanwhile. Who keeps renaming, to have a name torn, gets one that is too long. */
+static __always_inline int climb(struct scratch *t, const struct route *r)
+{
+	for (int i = 0; i < RENAME_TRIES; i++) {
+		int end = climb_once(t, r);
+		if (!(end & CLIMB_TORN))
+			return end;
+	}
+	t->too_long = 1;
+	return 0;
+}
+
+/* Writes the name that a task sees. Returns whether the climb came to the task's root: else the object is outside of it. */
+static __always_inline int name_seen(struct scratch *t, const struct object_ref *o, struct task_struct *task)
+{
+	struct fs_struct *fs = task->fs;
+	struct route r = { .mnt = (__u64)o->mnt, .dentry = (__u64)o->dentry };
+	if (fs) {
+		r.root_mnt = (__u64)KREAD(fs_struct, fs, root.mnt);
+		r.root_dentry = (__u64)KREAD(fs_struct, fs, root.dentry);
+	}
+	return climb(t, &r);
+}
+
+static __always_inline struct host_mount *host_mount_of(struct dentry *d)
+{
+	__u64 sb = (__u64)KREAD(dentry, d, d_sb);
+	return bpf_map_lookup_elem(&host_mounts, &sb);
+}
+
+/* Whether the name that the task sees is the canonical one: it has the host's root, and came by the host's own mount. */
+static __always_inline int seen_is_canonical(const struct object_ref *o, struct task_struct *task, struct host_mount **host)
+{
+	const struct settings *s = the_settings();
+	struct fs_struct *fs = task->fs;
+	*host = host_mount_of(o->dentry);
+	if (!s || !fs || !*host)
+		return 0;
+	return (__u64)o->mnt == (*host)->mount && (__u64)KREAD(fs_struct, fs, root.mnt) == s->root_mount &&
+	       (__u64)KREAD(fs_struct, fs, root.dentry) == s->root_dentry;
+}
+
+/* Writes the canonical name. Returns whether there is one. */
+static __always_inline int name_canonical(struct scratch *t, const struct object_ref *o, struct host_mount *host)
+{
+	if (!host)
+		return 0;
+	struct route r = { .dentry = (__u64)o->dentry, .root_dentry = host->root };
+	if (!climb(t, &r) && !t->too_long)
+		return 0;
+	__u32 n = host->bytes & (PREFIX_MAX - 1);
+	if (!n || t->too_long)
+		return 1;
+	if (t->from < n) {
+		t->too_long = 1;
+		return 1;
+	}
+	t->from -= n;
+	bpf_probe_read_kernel(t->text + (t->from & (TEXT_END - 1)), n, host->prefix);
+	return 1;
+}
+
+/* Writes the exact path that the inode is bound to in this image. Returns whether it is to one. */
+static __always_inline int name_bound(struct scratch *t, image img, __u32 slot, struct inode *inode)
+{
+	struct super_block *sb = KREAD(inode, inode, i_sb);
+	struct bound_key key = { .inode = KREAD(inode, inode, i_ino), .device = KREAD(super_block, sb, s_dev), .generation = KREAD(inode, inode, i_generation), .slot = slot };
+	__u32 *place = bpf_map_lookup_elem(&bound, &key);
+	if (!place)
+		return 0;
+	__u32 n = word(img, *place) & (NAME_MAX - 1); /* the loader binds no longer ones */
+	t->too_long = 0;
+	t->from = TEXT_END - n;
+	const void *from = (const __u8 *)img + ((*place + 1) << 2 & (image_mask << 2));
+	bpf_probe_read_kernel(t->text + (t->from & (TEXT_END - 1)), n, from);
+	return 1;
+}

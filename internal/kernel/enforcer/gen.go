@@ -1,0 +1,5 @@
+//go:build linux
+
+package enforcer
+
+//go:generate go tool bpf2go -tags linux -go-package enforcer -cc clang-19 -strip llvm-strip-19 -target bpfel -cflags "-O2 -g -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-parameter -I../../../bpf" -type denial file file.bpf.c

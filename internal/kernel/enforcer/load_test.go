@@ -1,0 +1,51 @@
+//go:build linux
+
+package enforcer
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/stockade-security/stockade/internal/kernel/probe"
+)
+
+// TestVerifier loads each program by itself, so that a refusal names it, and tells what the verifier had to look at.
+func TestVerifier(t *testing.T) {
+	if os.Geteuid() != 0 || !probe.Trampolines() {
+		t.Skip("needs root, and a kernel with BPF LSM")
+	}
+	for _, f := range families() {
+		for _, h := range f.hooks {
+			t.Run(f.name+"/"+h.program, func(t *testing.T) { verify(t, f, h.program) })
+		}
+	}
+}
+
+func verify(t *testing.T, f family, program string) {
+	spec, err := f.spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if spec.Programs[program] == nil {
+		t.Fatalf("the object has no program %s", program)
+	}
+	spec.Programs = map[string]*ebpf.ProgramSpec{program: spec.Programs[program]}
+	c, err := ebpf.NewCollection(spec)
+	if refused, ok := errors.AsType[*ebpf.VerifierError](err); ok {
+		t.Log(strings.Join(refused.Log[max(0, len(refused.Log)-25):], "\n"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	info, err := c.Programs[program].Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := info.VerifiedInstructions()
+	t.Logf("%d instructions verified", n)
+}
