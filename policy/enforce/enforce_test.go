@@ -86,7 +86,7 @@ func TestJudge(t *testing.T) {
 		{"the rest of a list", process(func(p *policy.Process) { p.AllowedExec = rules[policy.PathRule]() }), kernel(), "app allowed_exec prevent: LSM hooks of exec"},
 		{
 			"a named executable, by fanotify", process(func(p *policy.Process) { p.BlockedExec = rules(secret) }), kernel("lsm"),
-			"app blocked_exec prevent: fanotify permission events, answered by the daemon: without it everything passes (it lacks lsm: no lsm)",
+			"app blocked_exec prevent: fanotify permission events, answered by the daemon: without it everything passes, and so does what ld.so loads as data (it lacks lsm: no lsm)",
 		},
 		{
 			"executables by pattern", process(func(p *policy.Process) { p.BlockedExec = rules(pathRule(t, "/bin/*sh", policy.AccessExecute)) }), kernel("lsm"),
@@ -107,7 +107,25 @@ func TestJudge(t *testing.T) {
 		{
 			"any use of a named file", process(func(p *policy.Process) { p.BlockedFiles = rules(secret); p.AllowedFiles = rules(secret) }), kernel("bpf_loop"),
 			"app allowed_files kill: a signal once the file has been used (it lacks bpf_loop: no bpf_loop)\n" +
-				"app blocked_files kill: a signal once the file has been used (it lacks bpf_loop: no bpf_loop)",
+				"app blocked_files kill: opening is refused by fanotify permission events, answered by the daemon: without it everything passes; " +
+				"of other uses a signal once the file has been used (it lacks bpf_loop: no bpf_loop)",
+		},
+		{
+			"any use of a named file, without fanotify", process(func(p *policy.Process) { p.BlockedFiles = rules(secret) }), kernel("lsm", "fanotify_permission"),
+			"app blocked_files kill: a signal once the file has been used (it lacks lsm: no lsm)",
+		},
+		{
+			"any use of a named file, without signals", process(func(p *policy.Process) { p.BlockedFiles = rules(secret) }), kernel("lsm", "tp_btf"),
+			"app blocked_files observe: opening is refused by fanotify permission events, answered by the daemon: without it everything passes; " +
+				"of other uses a record once the file has been used (it lacks lsm: no lsm)",
+		},
+		{
+			"reading what stands in a directory", process(func(p *policy.Process) { p.BlockedFiles = rules(pathRule(t, "/srv/box/*", policy.AccessRead)) }), kernel("lsm"),
+			"app blocked_files prevent: fanotify permission events, answered by the daemon: without it everything passes (it lacks lsm: no lsm)",
+		},
+		{
+			"writing a named file", process(func(p *policy.Process) { p.BlockedFiles = rules(pathRule(t, "/etc/hosts", policy.AccessWrite)) }), kernel("lsm"),
+			"app blocked_files kill: a signal once the file has been used (it lacks lsm: no lsm)",
 		},
 		{
 			"peers", process(func(p *policy.Process) {
@@ -174,7 +192,7 @@ func TestJudge(t *testing.T) {
 				h.ModulesAllowed, h.BPF, h.Devices = rules(name("nf_tables")), rules(secret), rules(policy.GuardedDevice{Path: secret})
 				h.BlockedPrctl, h.DenyMetadata.Set = rules(name("PR_SET_DUMPABLE")), true
 			}), kernel("lsm", "kernel_modules"),
-			"host exec prevent: fanotify permission events, answered by the daemon: without it everything passes (it lacks lsm: no lsm)\n" +
+			"host exec prevent: fanotify permission events, answered by the daemon: without it everything passes, and so does what ld.so loads as data (it lacks lsm: no lsm)\n" +
 				"host files.readers prevent: fanotify permission events, answered by the daemon: without it everything passes (it lacks lsm: no lsm)\n" +
 				"host files.writers kill: a signal once the file has been used (it lacks lsm: no lsm)\n" +
 				"host kernel_modules.allow unsupported:  (no kernel_modules)\n" +
@@ -219,6 +237,31 @@ func TestJudge(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestWatchable(t *testing.T) {
+	for _, c := range []struct {
+		pattern, path string
+		children, ok  bool
+	}{
+		{"/etc/shadow", "/etc/shadow", false, true},
+		{"/srv/box/*", "/srv/box", true, true},
+		{"/srv/**", "/srv/**", false, false},
+		{"/srv/*/*", "/srv/*", true, false},
+		{"/srv/*.key", "/srv/*.key", false, false},
+		{"/bin/{a,b}", "/bin/{a,b}", false, false},
+		{"**/nc", "**/nc", false, false},
+		{"/*", "", true, false},
+		{"", "", false, false},
+		{"/proc/kcore", "/proc/kcore", false, false},
+		{"/proc/*", "/proc", true, false},
+		{"/process", "/process", false, true},
+	} {
+		path, children, ok := Watchable(c.pattern)
+		if path != c.path || children != c.children || ok != c.ok {
+			t.Errorf("%q: %q, %v, %v", c.pattern, path, children, ok)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package enforce
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/stockade-security/stockade/policy"
 )
@@ -25,33 +24,37 @@ func seen(how string) []step {
 
 func hooked(hook, how string) []step { return append([]step{lsm("LSM hook " + hook)}, seen(how)...) }
 
-// fanotify refuses opens and executions of files that it is told of one by one.
-func fanotify(barred string) step {
-	return step{
-		ability: Prevent, how: "fanotify permission events, answered by the daemon: without it everything passes",
-		needs: []string{"fanotify_permission"}, barred: barred,
-	}
-}
+// answered is what every rung of fanotify has in common.
+const answered = "fanotify permission events, answered by the daemon: without it everything passes"
 
 func execLadder(blockedPath string) []step {
-	barred := ""
-	if !exact(blockedPath) {
-		barred = "without LSM programs only executables that a block list names by their whole path can be refused"
+	fanotify := step{ability: Prevent, how: answered + ", and so does what ld.so loads as data", needs: []string{"fanotify_permission"}}
+	if _, _, ok := Watchable(blockedPath); !ok {
+		fanotify.barred = "without LSM programs only executables that a block list names by their path or their directory can be refused"
 	}
-	return slices.Concat([]step{lsm("LSM hooks of exec"), fanotify(barred)}, seen("the program runs"))
+	return slices.Concat([]step{lsm("LSM hooks of exec"), fanotify}, seen("the program runs"))
 }
 
+// fileLadder tells a rule about reading alone, which fanotify holds, from one that says more: there it refuses the open, and
+// the rest is seen.
 func fileLadder(blockedPath string, access policy.Access) []step {
-	barred := ""
-	if !exact(blockedPath) || access != policy.AccessRead {
-		barred = "without LSM programs only reading of files that a block list names by their whole path can be refused"
+	const used = "the file has been used"
+	opens := step{ability: Prevent, how: answered, needs: []string{"fanotify_permission"}}
+	rest := seen(used)
+	_, _, watchable := Watchable(blockedPath)
+	switch {
+	case !watchable || access&policy.AccessRead == 0:
+		opens.barred = "without LSM programs only reading of files that a block list names by their path or their directory can be refused"
+	case access != policy.AccessRead:
+		opens.barred = "without LSM programs opening the file can be refused, but not what is done to its name"
+		for i := len(rest) - 1; i >= 0; i-- {
+			both := rest[i]
+			both.how = "opening is refused by " + answered + "; of other uses " + both.how
+			both.needs = append([]string{"fanotify_permission"}, both.needs...)
+			rest = slices.Insert(rest, i, both)
+		}
 	}
-	return slices.Concat([]step{lsm("LSM hooks, over the path and the file itself"), fanotify(barred)}, seen("the file has been used"))
-}
-
-// exact reports whether a pattern names one path.
-func exact(pattern string) bool {
-	return strings.HasPrefix(pattern, "/") && !strings.ContainsAny(pattern, `*?[{\`)
+	return slices.Concat([]step{lsm("LSM hooks, over the path and the file itself"), opens}, rest)
 }
 
 // networkLadder is for peers; hooks are the cgroup hooks that judge them.
