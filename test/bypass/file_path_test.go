@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -46,35 +45,29 @@ func symlinkFolderAndSteal(e *Env) error {
 	return steal(e, e.work("folder/secret"))
 }
 
-// race tries to steal again and again while flip changes what the path means, until it works or time is over.
-func race(e *Env, path string, flip func(i int) error) error {
+// race makes an attempt again and again while flip changes what its path means, until it works or time is over.
+func race(attempt func() error, flip func(i int) error) error {
 	stop, flipped := make(chan struct{}), make(chan error, 1)
 	go func() {
-		for i := 0; ; i++ {
+		var err error
+		for i := 0; err == nil; i++ {
 			select {
 			case <-stop:
 				flipped <- nil
 				return
 			default:
-				if err := flip(i); err != nil {
-					flipped <- err
-					return
-				}
+				err = flip(i)
 			}
 		}
+		flipped <- err
 	}()
-	var err error
-	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); {
-		text, e2 := os.ReadFile(path)
-		if err = e2; err == nil {
-			if err = e.check(text); err == nil {
-				break
-			}
-		}
+	err := attempt()
+	for deadline := time.Now().Add(3 * time.Second); err != nil && time.Now().Before(deadline); {
+		err = attempt()
 	}
 	close(stop)
-	if e2 := <-flipped; e2 != nil {
-		return e2
+	if e := <-flipped; e != nil {
+		return fmt.Errorf("change what the path means: %w", e)
 	}
 	if err != nil {
 		return fmt.Errorf("%w each time, the last time: %w", errRefused, err)
@@ -88,7 +81,7 @@ func raceLink(e *Env) error {
 	if err := errors.Join(os.WriteFile(harmless, []byte("nothing\n"), 0o644), os.Symlink(harmless, link)); err != nil {
 		return err
 	}
-	return race(e, link, func(i int) error {
+	return race(func() error { return steal(e, link) }, func(i int) error {
 		to := harmless
 		if i%2 == 0 {
 			to = e.Secret
@@ -100,7 +93,7 @@ func raceLink(e *Env) error {
 // raceFolder moves the folder of the secret to and fro, so that its path changes while it is read.
 func raceFolder(e *Env) error {
 	elsewhere := e.work("elsewhere")
-	return race(e, filepath.Join(elsewhere, "secret"), func(i int) error {
+	return race(func() error { return steal(e, elsewhere+"/secret") }, func(i int) error {
 		if i%2 == 0 {
 			return os.Rename(e.Vault, elsewhere)
 		}
@@ -142,12 +135,17 @@ const (
 
 func deepName() string { return strings.Repeat("d", deepLength) }
 
-// digDeep puts the token at the bottom of a blocked tree.
-func digDeep(e *Env) error {
+// digTo makes such a path in a blocked tree, and opens its end.
+func digTo(e *Env) (int, error) {
 	if err := os.Mkdir(e.vault("tree"), 0o755); err != nil {
-		return err
+		return 0, err
 	}
-	dir, err := descend(e, func(dir int) error { return unix.Mkdirat(dir, deepName(), 0o755) })
+	return descend(e, func(dir int) error { return unix.Mkdirat(dir, deepName(), 0o755) })
+}
+
+// digDeep puts the token there.
+func digDeep(e *Env) error {
+	dir, err := digTo(e)
 	if err != nil {
 		return err
 	}

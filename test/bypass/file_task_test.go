@@ -175,11 +175,15 @@ func orphan(e *Env, start func(out *os.File) error) error {
 // forkTwice steals from a process whose parents are gone.
 func forkTwice(e *Env) error {
 	return orphan(e, func(out *os.File) error {
-		script := fmt.Sprintf("( (sleep 0.2; cat '%s' || echo '{\"error\":\"cat failed\",\"refused\":true}') & ) ", e.Secret)
-		cmd := exec.Command("/bin/sh", "-c", script)
+		cmd := exec.Command("/bin/sh", "-c", orphaned(fmt.Sprintf("cat '%s'", e.Secret)))
 		cmd.Stdout = out
 		return cmd.Run()
 	})
+}
+
+// orphaned is a shell's script that ends before the command in it begins, and has that tell when it fails.
+func orphaned(command string) string {
+	return "((sleep 0.2; " + command + ` || echo '{"error":"the command failed","refused":true}') &)`
 }
 
 // cloneParent makes a brother in place of a child.
