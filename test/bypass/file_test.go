@@ -26,7 +26,7 @@ func fileGroup() group {
 		},
 		techniques: slices.Concat(
 			fileLinkTechniques(), fileMountTechniques(), filePathTechniques(), fileHandleTechniques(), filePassedTechniques(),
-			fileWriteTechniques(), fileCreateTechniques(), fileTaskTechniques(), fileNamespaceTechniques(), fileHelperTechniques(), fileGrantTechniques(),
+			fileWriteTechniques(), fileCreateTechniques(), fileTaskTechniques(), fileNamespaceTechniques(), fileRingTechniques(), fileHelperTechniques(), fileGrantTechniques(),
 		),
 	}
 }
