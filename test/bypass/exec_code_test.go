@@ -84,7 +84,7 @@ func copyCode(path string) error {
 
 // preloadCode has a program that may be started load a library of the attacker's.
 func preloadCode(e *Env) error {
-	library, err := printingLibrary(e.Token + "\n")
+	library, err := writingLibrary("/dev/stdout", e.Token+"\n")
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func preloadCode(e *Env) error {
 
 // preloadMemory loads it from where no path rule reaches.
 func preloadMemory(e *Env) error {
-	library, err := printingLibrary(e.Token + "\n")
+	library, err := writingLibrary("/dev/stdout", e.Token+"\n")
 	if err != nil {
 		return err
 	}
@@ -113,37 +113,40 @@ func preloadMemory(e *Env) error {
 	return runPreloaded(e, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd))
 }
 
-// runPreloaded starts a shell that would print nothing. The loader only complains about a library that it cannot have.
+// runPreloaded starts a shell that would print nothing.
 func runPreloaded(e *Env, library string) error {
-	cmd := exec.Command(shell(), "-c", ":")
+	out, err := preloaded(library, shell(), "-c", ":")
+	if err != nil {
+		return err
+	}
+	return e.check(out)
+}
+
+// preloaded starts a program with a library. The loader only complains about one that it cannot have.
+func preloaded(library, program string, args ...string) ([]byte, error) {
+	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), "LD_PRELOAD="+library)
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%w: %s", err, complaint.String())
+		return nil, fmt.Errorf("%w: %s", err, complaint.String())
 	}
 	if complaint.Len() > 0 {
-		return fmt.Errorf("%w: %s", errRefused, complaint.String())
+		return nil, fmt.Errorf("%w: %s", errRefused, complaint.String())
 	}
-	return e.check(out.Bytes())
+	return out.Bytes(), nil
 }
 
-// printingLibrary is a shared library that prints a text when it is loaded, and ends the process: the least that the
-// dynamic loader takes.
-func printingLibrary(text string) ([]byte, error) {
+// writingLibrary is a shared library that writes a text to a file when it is loaded, and ends the process: the least that
+// the dynamic loader takes.
+func writingLibrary(path, text string) ([]byte, error) {
 	if runtime.GOARCH != "amd64" {
 		return nil, lacks("the code is written for amd64 only")
 	}
 	const header, segment, entry = 64, 56, 16
 	const dynamic = header + 2*segment
-	const code = dynamic + 5*entry
-	program := []byte{
-		0xb8, 1, 0, 0, 0, 0xbf, 1, 0, 0, 0, // write, to standard output
-		0x48, 0x8d, 0x35, 16, 0, 0, 0, // what lies 16 bytes further on
-		0xba, byte(len(text)), 0, 0, 0, 0x0f, 0x05,
-		0xb8, 231, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05, // exit_group 0
-	}
-	size := uint64(code + len(program) + len(text))
+	const code, codeBytes = dynamic + 5*entry, 49
+	size := uint64(code + codeBytes + len(path) + 1 + len(text))
 	var b bytes.Buffer
 	for _, part := range []any{
 		[16]byte{0x7f, 'E', 'L', 'F', 2, 1, 1},
@@ -152,8 +155,17 @@ func printingLibrary(text string) ([]byte, error) {
 		uint32(1), uint32(7), uint64(0), uint64(0), uint64(0), size, size, uint64(0x1000), // PT_LOAD, of everything
 		uint32(2), uint32(6), uint64(dynamic), uint64(dynamic), uint64(dynamic), uint64(5 * entry), uint64(5 * entry), uint64(8), // PT_DYNAMIC
 		uint64(5), uint64(0), uint64(6), uint64(0), uint64(10), uint64(1), // DT_STRTAB, DT_SYMTAB, DT_STRSZ
-		uint64(12), uint64(code), uint64(0), uint64(0), // DT_INIT
-		program, []byte(text),
+		uint64(12), uint64(code), uint64(0), uint64(0), // DT_INIT, which begins here:
+		[]byte{0xb8, 2, 0, 0, 0, 0x48, 0x8d, 0x3d},
+		uint32(codeBytes - 12),                           // open the path behind the code,
+		[]byte{0xbe, 1, 2, 0, 0, 0x0f, 0x05, 0x89, 0xc7}, // to write, from the start;
+		[]byte{0xb8, 1, 0, 0, 0, 0x48, 0x8d, 0x35},
+		uint32(codeBytes + len(path) + 1 - 33), // write the text behind that,
+		[]byte{0xba},
+		uint32(len(text)),
+		[]byte{0x0f, 0x05},
+		[]byte{0xb8, 231, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05}, // and exit_group with 0
+		append([]byte(path), 0), []byte(text),
 	} {
 		if err := binary.Write(&b, binary.LittleEndian, part); err != nil {
 			return nil, err

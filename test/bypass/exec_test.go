@@ -59,13 +59,13 @@ processes:
     match: {exe: %[3]q}
     inherit: true
     allowed_exec: [%[3]q, %[6]q]
-    allowed_files: ["/usr/** rx", "/lib** rx", "/etc/** r", "/proc/** rw", "/sys/** r", "/dev/** rw", "%[7]s/** rx", "%[8]s/*/work/** rw"]
+    allowed_files: [%[10]s, "%[7]s/** rx", "%[8]s/*/work/** rw"]
 host:
   exec:
 %[9]s`, bin+"/attacker", bin+"/confined", bin+"/strict",
 		each(envs, func(e *Env) string { return e.vault("{tool,sh,script,again,tree/**}") })+", "+each(envs, func(e *Env) string { return e.Tool }),
 		each(envs, func(e *Env) string { return e.vault("lib") + " x" }),
-		shell, bin, filepath.Dir(bin), guarded.String())
+		shell, bin, filepath.Dir(bin), guarded.String(), systemFiles)
 }
 
 // use starts a program with the token as its last argument, and wants it back.

@@ -27,6 +27,7 @@ func fileGrantTechniques() []technique {
 		grant("PR_SET_MM_EXE_FILE", func(e *Env) error { return errors.Join(replaceExecutable(e.clerk()), forge(e)) }).with(func(t *technique) {
 			t.before = func(e *Env) error { return errors.Join(needResource(e), hireClerk(e)) }
 		}),
+		{name: "granted program, LD_PRELOAD", before: hireShell, attempt: preloadClerk, effect: forged},
 		grant("mounted over for all", mountOverClerk).with(func(t *technique) { t.after = uncoverClerk }),
 		grant("the file renamed over", func(e *Env) error {
 			other := e.work("other")
@@ -124,4 +125,21 @@ func linkClerk(e *Env) error {
 		return err
 	}
 	return again(e, exec.Command(link))
+}
+
+// hireShell makes a clerk that needs libraries.
+func hireShell(e *Env) error { return errors.Join(hireClerk(e), copyFile(shell(), e.clerk())) }
+
+// preloadClerk has the clerk itself write what the attacker wants.
+func preloadClerk(e *Env) error {
+	library, err := writingLibrary(e.ledger(), e.Token+"\n")
+	if err != nil {
+		return err
+	}
+	path := e.work("code")
+	if err := os.WriteFile(path, library, 0o755); err != nil {
+		return err
+	}
+	_, err = preloaded(path, e.clerk(), "-c", ":")
+	return err
 }

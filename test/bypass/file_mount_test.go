@@ -20,6 +20,7 @@ func fileMountTechniques() []technique {
 		{name: "bind mount in a namespace", attempt: bindAndSteal},
 		{name: "bind mount of a blocked tree in a namespace", before: plantTree, attempt: bindTreeAndSteal},
 		{name: "bind mount of the file in a namespace", attempt: bindFileAndSteal},
+		{name: "source of a bind mount that a pattern names", before: bindTree, attempt: func(e *Env) error { return steal(e, e.work("source/leaf")) }},
 		{name: "open_tree clone", attempt: cloneTreeAndSteal},
 		{name: "open_tree clone of a blocked tree", before: plantTree, attempt: cloneBlockedTreeAndSteal},
 		{name: "open_tree clone and move_mount", attempt: moveMountAndSteal},
@@ -75,6 +76,14 @@ func bindTreeAndSteal(e *Env) error {
 		return err
 	}
 	return steal(e, e.work("bound/branch/leaf"))
+}
+
+// bindTree makes the blocked tree a mount of another folder.
+func bindTree(e *Env) error {
+	source := e.work("source")
+	err := errors.Join(os.Mkdir(source, 0o755), os.WriteFile(source+"/leaf", []byte(e.Token+"\n"), 0o644), bind(source, e.vault("tree")))
+	e.undo(func() error { return unix.Unmount(e.vault("tree"), unix.MNT_DETACH) })
+	return err
 }
 
 // bindFileAndSteal mounts the secret alone, on a file of the attacker's.

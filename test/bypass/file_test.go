@@ -6,27 +6,30 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// fileGroup: the attacker may not touch what lies in a vault; porter may, and stranger is nobody that the policy knows.
+// fileGroup: the attacker may not touch what lies in a vault, confined nothing but its own and the system's files; porter
+// may, and stranger is nobody that the policy knows.
 func fileGroup() group {
 	return group{
 		control:  "file",
 		policy:   filePolicy,
-		programs: []string{"porter", "stranger"},
+		programs: []string{"confined", "porter", "stranger"},
 		direct:   technique{name: "open", attempt: stealSecret},
 		fair: []technique{
+			{name: "open of what the list has", as: "confined", setup: leaveToken, attempt: func(e *Env) error { return steal(e, e.work("mine")) }},
 			{name: "open beside", setup: leaveToken, attempt: func(e *Env) error { return steal(e, e.work("mine")) }},
 			{name: "open by another program", as: "porter", attempt: stealSecret},
 			{name: "write by the granted program", before: hireClerk, attempt: sendClerk, then: forge, effect: forged},
 		},
 		techniques: slices.Concat(
 			fileLinkTechniques(), fileMountTechniques(), filePathTechniques(), fileHandleTechniques(), filePassedTechniques(),
-			fileWriteTechniques(), fileCreateTechniques(), fileTaskTechniques(), fileNamespaceTechniques(), fileRingTechniques(), fileHelperTechniques(), fileGrantTechniques(),
+			fileWriteTechniques(), fileCreateTechniques(), fileTaskTechniques(), fileNamespaceTechniques(), fileRingTechniques(), fileHelperTechniques(), fileGrantTechniques(), fileListTechniques(),
 		),
 	}
 }
@@ -46,6 +49,10 @@ processes:
       %s,
       %s,
       "/proc/sys/kernel/core_pattern w", "/proc/sys/kernel/modprobe w"]
+  confined:
+    match: {exe: %q}
+    inherit: true
+    allowed_files: [%s, %q]
   porter:
     match: {exe: %q}
 default:
@@ -58,10 +65,14 @@ host:
 		each(envs, func(e *Env) string { return e.vault("*/hidden") }),
 		each(envs, func(e *Env) string { return e.vault("merged/secret") }),
 		each(envs, func(e *Env) string { return e.vault("absent") }),
+		bin+"/confined", systemFiles, filepath.Dir(bin)+"/{bin/*,*/work/**}",
 		bin+"/porter",
 		each(envs, func(e *Env) string { return e.vault("common") }),
 		ledgers(envs))
 }
+
+// systemFiles is what any program needs.
+const systemFiles = `"/usr/** rx", "/lib** rx", "/etc/** r", "/proc/** rw", "/sys/** r", "/dev/** rw"`
 
 // ledgers grants each technique's clerk to write its ledger, and nobody else.
 func ledgers(envs map[string]*Env) string {
