@@ -37,6 +37,9 @@ func Detect() Kernel {
 	return k
 }
 
+// canWrite reports whether the user could change a directory anyway.
+func canWrite(dir string) bool { return unix.Access(dir, unix.W_OK) == nil }
+
 // Exec replaces the process by the command, held by the plan, and returns only if that fails. Then the calling thread may be
 // confined already, and nothing is left to do but to say so and end: it stays locked to the goroutine. The command keeps the
 // standard streams, every other descriptor that is inherited, signal dispositions but for those that are caught, and the

@@ -13,6 +13,8 @@ func Detect() Kernel {
 	return Kernel{NoLandlock: why, NoSeccomp: why}
 }
 
+func canWrite(string) bool { return true }
+
 // Exec refuses: no other system has the mechanisms.
 func (p *Plan) Exec(*Command, []string) error {
 	return errors.New("commands can be confined on Linux only")

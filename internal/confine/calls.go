@@ -87,11 +87,15 @@ func (p *planner) ring(table *compile.Syscalls) {
 	if !slices.ContainsFunc(ringCalls, func(name string) bool { return !refused(name) }) {
 		return
 	}
-	pos, key := p.callsKey()
-	if p.sockets.any() {
-		pos, key = p.networkKey()
-	} else if !slices.ContainsFunc(ringWork, refused) {
+	if !p.sockets.any() && !slices.ContainsFunc(ringWork, refused) {
 		return
+	}
+	pos, key := p.callsKey()
+	switch {
+	case p.sockets.any():
+		pos, key = p.networkKey()
+	case p.calls.denied[metadata[0]]:
+		pos, key = p.process.AllowedFiles.Pos, "allowed_files"
 	}
 	p.closed(pos, key, "io_uring is refused: what it does passes no filter of system calls")
 	p.calls.deny(ringCalls...)

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"strings"
 )
 
 // Command is a program to start.
@@ -104,9 +103,13 @@ func interpreterIn(f io.ReaderAt) (name string, loader bool) {
 	n, _ := f.ReadAt(head, 0)
 	head = head[:n]
 	if line, ok := bytes.CutPrefix(head, []byte("#!")); ok {
-		line, _, _ = bytes.Cut(line, []byte("\n"))
-		if fields := strings.Fields(string(line)); len(fields) > 0 {
-			return fields[0], false
+		end := func(c rune) bool { return c == '\n' || c == 0 }
+		blank := func(c rune) bool { return c == ' ' || c == '\t' }
+		if i := bytes.IndexFunc(line, end); i >= 0 {
+			line = line[:i]
+		}
+		if words := bytes.FieldsFunc(line, blank); len(words) > 0 {
+			return string(words[0]), false
 		}
 		return "", false
 	}

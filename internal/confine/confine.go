@@ -47,6 +47,10 @@ type Gap struct {
 	// Closed: the plan refuses what the policy allows. Else it lets through what the policy denies.
 	Closed bool
 	Why    string
+
+	// format and more fold what is alike of many files.
+	format string
+	more   int
 }
 
 // String is one line, with names from outside as they are.
@@ -55,7 +59,11 @@ func (g Gap) String() string {
 	if g.Closed {
 		effect = "refused although allowed"
 	}
-	return fmt.Sprintf("%s: %s: %s: %s", g.Pos, g.Rule, effect, g.Why)
+	why := g.Why
+	if g.more > 0 {
+		why += fmt.Sprintf(" (and %d more)", g.more)
+	}
+	return fmt.Sprintf("%s: %s: %s: %s", g.Pos, g.Rule, effect, why)
 }
 
 // Plan is what holds a command. The zero value holds nothing.
@@ -118,6 +126,17 @@ func (p *planner) open(pos policy.Position, rule, why string, args ...any) {
 
 func (p *planner) closed(pos policy.Position, rule, why string, args ...any) {
 	p.plan.Gaps = append(p.plan.Gaps, Gap{Pos: pos, Rule: rule, Closed: true, Why: fmt.Sprintf(why, args...)})
+}
+
+// fold is open or closed for one of many files that a rule stands for: a second one with the same format is counted.
+func (p *planner) fold(closed bool, rule *policy.PathRule, format string, args ...any) {
+	for i := range p.plan.Gaps {
+		if g := &p.plan.Gaps[i]; g.Pos == rule.Pos && g.Closed == closed && g.format == format {
+			g.more++
+			return
+		}
+	}
+	p.plan.Gaps = append(p.plan.Gaps, Gap{Pos: rule.Pos, Rule: rule.Text, Closed: closed, Why: fmt.Sprintf(format, args...), format: format})
 }
 
 // lineage notes where an entry for a task and its children is another thing than a confinement that nobody can leave.

@@ -56,104 +56,6 @@ func hold(file string, argv []string) {
 	os.Exit(125)
 }
 
-// attempt does one access and returns ok, or the name of its error.
-func attempt(op string) string {
-	verb, rest, _ := strings.Cut(op, ":")
-	a, b, _ := strings.Cut(rest, ",")
-	var err error
-	switch verb {
-	case "read":
-		_, err = os.ReadFile(a)
-	case "list":
-		_, err = os.ReadDir(a)
-	case "write":
-		err = os.WriteFile(a, []byte("x"), 0o644) // creates and truncates
-	case "append":
-		var f *os.File
-		if f, err = os.OpenFile(a, os.O_WRONLY|os.O_APPEND, 0); err == nil {
-			err = f.Close()
-		}
-	case "truncate":
-		err = os.Truncate(a, 0)
-	case "remove":
-		err = os.Remove(a)
-	case "move":
-		err = os.Rename(a, b)
-	case "run":
-		err = exec.Command(a, b).Run()
-	case "connect":
-		err = dial(a)
-	case "fastopen":
-		err = fastOpen(a)
-	case "bind":
-		err = bind(a)
-	case "socket":
-		err = socket(a)
-	case "call":
-		n, _ := strconv.ParseUint(a, 0, 64)
-		if _, _, errno := unix.RawSyscall(uintptr(n), 0, 0, 0); errno != 0 {
-			err = errno
-		}
-	case "capability":
-		n, _ := strconv.Atoi(a)
-		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-		var sets [2]unix.CapUserData
-		if err = unix.Capget(&header, &sets[0]); err == nil && sets[n/32].Permitted>>(n%32)&1 == 0 {
-			return "absent"
-		}
-	}
-	return errorName(err)
-}
-
-func errorName(err error) string {
-	if err == nil {
-		return "ok"
-	}
-	if errno := syscall.Errno(0); errors.As(err, &errno) {
-		return unix.ErrnoName(errno)
-	}
-	return err.Error()
-}
-
-func dial(port string) error {
-	c, err := net.Dial("tcp4", "127.0.0.1:"+port)
-	if err == nil {
-		err = c.Close()
-	}
-	return err
-}
-
-func fastOpen(port string) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	n, _ := strconv.Atoi(port)
-	return unix.Sendto(fd, []byte("x"), unix.MSG_FASTOPEN, &unix.SockaddrInet4{Port: n, Addr: [4]byte{127, 0, 0, 1}})
-}
-
-func bind(port string) error {
-	l, err := net.Listen("tcp4", "127.0.0.1:"+port)
-	if err == nil {
-		err = l.Close()
-	}
-	return err
-}
-
-// socket makes one of family/type/protocol.
-func socket(numbers string) error {
-	var family, kind, protocol int
-	if _, err := fmt.Sscanf(numbers, "%d/%d/%d", &family, &kind, &protocol); err != nil {
-		return err
-	}
-	fd, err := unix.Socket(family, kind, protocol)
-	if err == nil {
-		err = unix.Close(fd)
-	}
-	return err
-}
-
 // box is a directory with this binary as app, and a policy for it.
 type box struct {
 	root string
@@ -284,6 +186,7 @@ func TestFiles(t *testing.T) {
 			"read:ROOT/one ok", "append:ROOT/one EACCES", "move:ROOT/in/f,ROOT/out/f EACCES",
 			"read:ROOT/out/f EACCES", "append:ROOT/out/f EACCES", "list:ROOT/out EACCES", "list:ROOT EACCES", "write:ROOT/out/new EACCES", "remove:ROOT/out/f EACCES",
 		)
+		b.holds(t, `allowed_files: ["ROOT/in/** rx", "ROOT/app rx", "/usr/lib{,64}{,/**} rx", "/etc/ld.so.cache rx"]`, "read:ROOT/in/f ok", "append:ROOT/in/f EACCES", "chmod:ROOT/app EPERM", "call:425 EPERM")
 		b.holds(t, `allowed_files: ["ROOT/in/** w", `+libraries+`]`, "read:ROOT/in/f EACCES", "append:ROOT/in/f ok", "write:ROOT/in/f ok", "list:ROOT/in EACCES")
 		b.holds(t, `allowed_files: ["ROOT/{in,out}/f rw", `+libraries+`]; blocked_files: ["ROOT/out/*"]`, "read:ROOT/in/f ok", "append:ROOT/in/f ok", "read:ROOT/out/f EACCES")
 	})
@@ -382,28 +285,44 @@ func TestCapabilities(t *testing.T) {
 	})
 }
 
-// exiting is a program that calls exit_group(42) and nothing else.
-func exiting() string {
+// program64 is an executable of x86-64 that consists of its code alone.
+func program64(code string) string {
 	const base, header = 0x400000, 64 + 56
-	program := []byte{0xbf, 42, 0, 0, 0, 0xb8, 231, 0, 0, 0, 0x0f, 0x05} // mov edi,42; mov eax,231; syscall
 	var out bytes.Buffer
 	out.WriteString("\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9))
+	size := uint64(header + len(code))
 	for _, field := range []any{
 		uint16(2), uint16(62), uint32(1), uint64(base + header), uint64(64), uint64(0), uint32(0), uint16(64), uint16(56), uint16(1), uint16(0), uint16(0), uint16(0),
-		uint32(1), uint32(5), uint64(0), uint64(base), uint64(base), uint64(header + len(program)), uint64(header + len(program)), uint64(0x1000),
+		uint32(1), uint32(5), uint64(0), uint64(base), uint64(base), size, size, uint64(0x1000),
 	} {
 		if err := binary.Write(&out, binary.LittleEndian, field); err != nil {
 			panic(err) // the fields have fixed sizes
 		}
 	}
-	out.Write(program)
-	return out.String()
+	return out.String() + code
+}
+
+// TestCalls32 makes calls as 32-bit programs do, which have another table: ptrace(PTRACE_TRACEME), then exit with its error.
+func TestCalls32(t *testing.T) {
+	// mov eax,26; xor ebx,ebx; int 0x80; neg eax; mov ebx,eax; mov eax,1; int 0x80
+	code := "\xb8\x1a\x00\x00\x00\x31\xdb\xcd\x80\xf7\xd8\x89\xc3\xb8\x01\x00\x00\x00\xcd\x80"
+	boxes(t, func(t *testing.T, b *box) {
+		b.file(t, "old", program64(code), 0o755)
+		if _, got := b.command(t, `blocked_syscalls: [mount]`, b.root+"/old"); got == -1 {
+			t.Skip("needs a kernel that runs 32-bit programs (CONFIG_IA32_EMULATION)")
+		} else if got != 0 {
+			t.Fatalf("ptrace, which nothing blocks: errno %d", got)
+		}
+		if out, got := b.command(t, `blocked_syscalls: [ptrace]`, b.root+"/old"); got != int(unix.EPERM) {
+			t.Errorf("errno %d, want EPERM: %s", got, out)
+		}
+	})
 }
 
 // TestFewestCalls starts a program under a filter that leaves it two calls and what its start takes.
 func TestFewestCalls(t *testing.T) {
 	boxes(t, func(t *testing.T, b *box) {
-		b.file(t, "tiny", exiting(), 0o755)
+		b.file(t, "tiny", program64("\xbf\x2a\x00\x00\x00\xb8\xe7\x00\x00\x00\x0f\x05"), 0o755) // mov edi,42; mov eax,231; syscall
 		for range 20 {
 			if out, code := b.command(t, `allowed_syscalls: [execve, exit_group]`, b.root+"/tiny"); code != 42 {
 				t.Fatalf("exit code %d (-1 is a signal): %s", code, out)

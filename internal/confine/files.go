@@ -80,14 +80,36 @@ func (p *planner) withoutLandlock(key string, present bool, pos policy.Position)
 	}
 }
 
-// uses notes the uses of files that Landlock does not judge.
+// metadata are the calls that change what a file has besides its bytes.
+var metadata = []string{
+	"chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32",
+	"utime", "utimes", "utimensat", "utimensat_time64", "futimesat", "setxattr", "lsetxattr", "fsetxattr", "setxattrat",
+	"removexattr", "lremovexattr", "fremovexattr", "removexattrat", "file_setattr",
+}
+
+// The numbers of ioctl that do the same (include/uapi/linux/fs.h, for 64-bit and 32-bit programs).
+var metadataControls = []uint32{0x4008_6602, 0x4004_6602, 0x401c_5820} // FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS, FS_IOC_FSSETXATTR
+
+// uses plans for the uses of files that Landlock does not judge. Where nothing may be written, seccomp can refuse them all.
 func (p *planner) uses() {
 	list := p.process.AllowedFiles
-	what := "changes of mode, owner, times and attributes"
-	if p.Kernel.Landlock < 3 {
-		what += ", and of length"
+	writes := slices.ContainsFunc(list.Rules, func(r policy.PathRule) bool { return r.Access&policy.AccessWrite != 0 })
+	if writes || p.Kernel.NoSeccomp != "" {
+		p.open(list.Pos, "allowed_files", "Landlock does not judge changes of mode, owner, times and attributes")
+	} else {
+		p.calls.deny(metadata...)
+		judge := allow()
+		for _, number := range metadataControls {
+			judge = ifEqual(number, deny(), judge)
+		}
+		p.calls.check("ioctl", argument(1, judge))
 	}
-	p.open(list.Pos, "allowed_files", "Landlock %d does not judge %s", p.Kernel.Landlock, what)
+	if p.Kernel.Landlock < 3 {
+		p.open(list.Pos, "allowed_files", "Landlock %d does not judge changes of length: that begins with Linux 6.2", p.Kernel.Landlock)
+	}
+	if p.Kernel.Landlock < 2 && writes {
+		p.closed(list.Pos, "allowed_files", "Landlock 1 refuses to move or link files to another directory")
+	}
 	readOnly := func(r policy.PathRule) bool {
 		return r.Access&(policy.AccessRead|policy.AccessExecute) == policy.AccessRead
 	}
@@ -108,10 +130,10 @@ func (p *planner) give(rule *policy.PathRule, f found, rights access) []given {
 	for _, at := range f.places {
 		switch s := statusOf(at.path); {
 		case s.missing:
-			p.closed(rule.Pos, rule.Text, "%s is not there at the start", at.path)
+			p.fold(true, rule, "%s is not there at the start", at.path)
 		case s.link != "":
 			if !rule.Glob.Match(s.link) {
-				p.closed(rule.Pos, rule.Text, "%s is a link: write %s", at.path, s.link)
+				p.fold(true, rule, "%s is a link: write %s", at.path, s.link)
 			}
 		case at.tree && !s.dir:
 		default:
@@ -158,24 +180,26 @@ func covers(g *glob.Glob, at place) bool {
 // single fits rights to places that are no trees: Landlock gives those over names by directory, and those over a directory
 // with all that is below.
 func (p *planner) single(list []given) {
+	trees := slices.DeleteFunc(slices.Clone(list), func(g given) bool { return !g.tree })
 	for i := range list {
 		g := &list[i]
-		above := around(list, path.Dir(g.path)) // rights over the name, from a directory above
+		dir := path.Dir(g.path)
+		renames := g.rights&accessWrite&^around(trees, dir) != 0 && canWrite(dir)
 		switch {
 		case g.tree:
-			if g.rights&accessReadDir != 0 && !listed(list, g.path) {
-				p.open(g.rule.Pos, g.rule.Text, "%s itself can be listed too: write %s", g.path, listing(g.path))
+			if g.rights&accessReadDir != 0 && !listed(list, trees, g.path) {
+				p.fold(false, g.rule, "%s itself can be listed too: write %s", g.path, listing(g.path))
 			}
 		case g.dir:
-			if g.rights&accessRead != 0 && around(list, g.path)&accessReadDir == 0 {
-				p.closed(g.rule.Pos, g.rule.Text, "Landlock cannot open %s without what is below: write %s", g.path, listing(g.path))
+			if g.rights&accessRead != 0 && around(trees, g.path)&accessReadDir == 0 {
+				p.fold(true, g.rule, "Landlock cannot open %s without what is below: write %s", g.path, listing(g.path))
 			}
-			if g.rights&accessWrite&^above != 0 {
-				p.closed(g.rule.Pos, g.rule.Text, "%s cannot be made, moved or removed: Landlock gives that by directory", g.path)
+			if renames {
+				p.fold(true, g.rule, "%s cannot be made, moved or removed: Landlock gives that by directory", g.path)
 			}
 		default:
-			if g.rights&accessWrite&^above != 0 {
-				p.closed(g.rule.Pos, g.rule.Text, "%s can be written, but not made, moved or removed: Landlock gives that by directory", g.path)
+			if renames {
+				p.fold(true, g.rule, "%s can be written, but not made, moved or removed: Landlock gives that by directory", g.path)
 			}
 			g.rights &= accessOfFile
 		}
@@ -183,9 +207,9 @@ func (p *planner) single(list []given) {
 }
 
 // around is what trees give at a directory.
-func around(list []given, dir string) (rights access) {
-	for i := range list {
-		if g := &list[i]; g.tree && (g.path == "/" || g.path == dir || strings.HasPrefix(dir, g.path+"/")) {
+func around(trees []given, dir string) (rights access) {
+	for i := range trees {
+		if g := &trees[i]; g.path == "/" || g.path == dir || strings.HasPrefix(dir, g.path+"/") {
 			rights |= g.rights
 		}
 	}
@@ -193,14 +217,9 @@ func around(list []given, dir string) (rights access) {
 }
 
 // listed reports whether the policy allows to list a directory.
-func listed(list []given, dir string) bool {
-	for i := range list {
-		g := &list[i]
-		if !g.tree && g.path == dir && g.rights&accessReadDir != 0 {
-			return true
-		}
-	}
-	return dir != "/" && around(list, path.Dir(dir))&accessReadDir != 0
+func listed(list, trees []given, dir string) bool {
+	named := func(g given) bool { return !g.tree && g.path == dir && g.rights&accessReadDir != 0 }
+	return slices.ContainsFunc(list, named) || dir != "/" && around(trees, path.Dir(dir))&accessReadDir != 0
 }
 
 // listing is the pattern of a directory and what is below.

@@ -189,6 +189,7 @@ func TestSocketFilter(t *testing.T) {
 		{"MPTCP", 2, 1, 262, "none mute tcp dns mail"},
 		{"SCTP", 10, 1, 132, "none mute tcp dns"},
 		{"packet", 17, 3, 0, "none mute tcp dns any"},
+		{"XDP", 44, 3, 0, "none mute tcp dns any"},
 		{"SMC", 43, 1, 0, "none mute tcp dns mail"},
 		{"UNIX", 1, 1, 0, ""},
 		{"netlink", 16, 3, 0, ""},

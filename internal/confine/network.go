@@ -42,6 +42,9 @@ func (p *planner) network() {
 	p.calls.check("socket", p.sockets.code())
 	p.calls.deny("socketcall") // an i386 call with its arguments in memory, where no filter sees them
 	if p.sockets.ports {
+		if pos, key := p.networkKey(); !p.sockets.stream {
+			p.closed(pos, key, "MPTCP, SMC and TCP Fast Open are refused: Landlock does not judge their ports")
+		}
 		for name, flags := range map[string]uint32{"sendto": 3, "sendmsg": 2, "sendmmsg": 3} {
 			p.calls.check(name, argument(flags, ifAny(msgFastOpen, deny(), allow())))
 		}

@@ -1,6 +1,7 @@
 package confine
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -20,6 +21,9 @@ func gaps(p *Plan) string {
 // is such that it has no gaps of its own.
 func TestGaps(t *testing.T) {
 	root := tree(t, "in/a", "in/b", "app")
+	if err := os.Symlink("app", root+"/link"); err != nil {
+		t.Skipf("no links: %v", err)
+	}
 	const all = 7
 	for _, c := range []struct {
 		name     string
@@ -34,15 +38,23 @@ func TestGaps(t *testing.T) {
 		},
 		{
 			"a tree that is all of a pattern", all, "allowed_files: [\"ROOT/in{,/**} rx\"]",
-			"p.yaml:7: allowed_files: not refused: Landlock 7 does not judge changes of mode, owner, times and attributes\n" +
-				"p.yaml:7: allowed_files: refused although allowed: programs that the list does not let read do not start: Landlock starts no program that cannot be read\n" +
-				"p.yaml:7: allowed_files: not refused: ROOT/app can be read too: it is the command\n",
+			"p.yaml:7: allowed_files: refused although allowed: programs that the list does not let read do not start: Landlock starts no program that cannot be read\n" +
+				"p.yaml:7: allowed_files: not refused: ROOT/app can be read too: it is the command\n" +
+				"p.yaml:7: allowed_files: refused although allowed: io_uring is refused: what it does passes no filter of system calls\n",
 		},
 		{
 			"blocked below a tree, and not", all, "allowed_exec: [\"ROOT/in/*\"]\n    blocked_exec: [\"ROOT/in/a\", \"/other/**\"]\n    blocked_files: [\"ROOT/in/b x\"]",
 			"p.yaml:7: allowed_exec: not refused: ROOT/app can be started too: it is the command\n" +
 				"p.yaml:7: ROOT/in/*: refused although allowed: only files that are there at the start: Landlock knows no patterns\n" +
 				"p.yaml:9: ROOT/in/b x: not refused: Landlock does not judge mapping as executable\n",
+		},
+		{
+			"files to write", all, "allowed_files: [\"ROOT/in/* rw\", \"ROOT/app rx\", \"ROOT/link r\"]\n    allowed_exec: [\"ROOT/app\"]",
+			"p.yaml:7: allowed_files: not refused: Landlock does not judge changes of mode, owner, times and attributes\n" +
+				"p.yaml:7: allowed_files: not refused: Landlock does not judge mapping as executable: what may be read may be mapped\n" +
+				"p.yaml:7: ROOT/in/* rw: refused although allowed: only files that are there at the start: Landlock knows no patterns\n" +
+				"p.yaml:7: ROOT/in/* rw: refused although allowed: ROOT/in/a can be written, but not made, moved or removed: Landlock gives that by directory (and 1 more)\n" +
+				"p.yaml:7: ROOT/link r: refused although allowed: ROOT/link is a link: write ROOT/app\n",
 		},
 		{
 			"taken back of a tree", all, "allowed_exec: [\"ROOT/**\"]\n    blocked_exec: [\"ROOT/in/a\"]",
@@ -59,20 +71,21 @@ func TestGaps(t *testing.T) {
 		},
 		{
 			"ports, and more than ports", all, "allowed_network: [\"0.0.0.0/0:443/tcp\", \"[::/0]:443/tcp\", \"10.0.0.0/8:22/tcp\", \"unix:/run/x\"]\n    allowed_listen: []",
-			"p.yaml:7: allowed_network: refused although allowed: io_uring is refused: what it does passes no filter of system calls\n" +
+			"p.yaml:7: allowed_network: refused although allowed: MPTCP, SMC and TCP Fast Open are refused: Landlock does not judge their ports\n" +
+				"p.yaml:7: allowed_network: refused although allowed: io_uring is refused: what it does passes no filter of system calls\n" +
 				"p.yaml:7: 10.0.0.0/8:22/tcp: not refused: its ports may be reached at every address: Landlock judges TCP ports, and no addresses or names\n" +
 				"p.yaml:7: unix:/run/x: not refused: Landlock does not judge connections to UNIX sockets\n" +
 				"p.yaml:8: allowed_listen: not refused: a socket that listens without a bind gets a free port: Landlock judges binds\n",
 		},
 		{
 			"blocked ports", all, "blocked_network: [\"0.0.0.0/0:25/tcp\", \"[::/0]:25/tcp\", \"@metadata\"]",
-			"p.yaml:7: blocked_network: refused although allowed: io_uring is refused: what it does passes no filter of system calls\n" +
+			"p.yaml:7: blocked_network: refused although allowed: MPTCP, SMC and TCP Fast Open are refused: Landlock does not judge their ports\n" +
+				"p.yaml:7: blocked_network: refused although allowed: io_uring is refused: what it does passes no filter of system calls\n" +
 				"p.yaml:7: @metadata: not refused: Landlock judges TCP ports, and no addresses or names\n",
 		},
 		{
 			"nobody at all", all, "allowed_network: []\n    allowed_listen: []",
-			"p.yaml:7: allowed_network: refused although allowed: io_uring is refused: what it does passes no filter of system calls\n" +
-				"",
+			"p.yaml:7: allowed_network: refused although allowed: io_uring is refused: what it does passes no filter of system calls\n",
 		},
 		{
 			"calls", all, "blocked_syscalls: [execve, ptrace]",

@@ -50,7 +50,7 @@ func (p *planner) programs() {
 	p.grant(list)
 	for _, g := range list {
 		if p.plan.landlock.missing(g.path, accessReadFile) != 0 {
-			p.open(g.rule.Pos, g.rule.Text, "%s can be read too: "+readToStart, g.path)
+			p.fold(false, g.rule, "%s can be read too: "+readToStart, g.path)
 			p.plan.landlock.grant(g.path, accessReadFile)
 		}
 	}
@@ -119,7 +119,7 @@ func (p *planner) starters(list []given, pos policy.Position, key string) {
 			starts(g.path, g.path)
 			continue
 		}
-		p.closed(g.rule.Pos, g.rule.Text, "scripts below %s start only if the list has their interpreter", g.path)
+		p.fold(true, g.rule, "scripts below %s start only if the list has their interpreter", g.path)
 		for _, loader := range loaders() {
 			need(loader, "it loads what is below "+g.path+", and any other program that can be read")
 		}

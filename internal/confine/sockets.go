@@ -32,6 +32,7 @@ const (
 	familyINET6  = 10
 	familyPACKET = 17
 	familySMC    = 43
+	familyXDP    = 44
 
 	typeMask     = 0xf // the rest are flags
 	typeStream   = 1
@@ -56,13 +57,14 @@ func (s sockets) code() code {
 	stream := argument(2,
 		ifEqual(0, answer(s.stream),
 			ifEqual(protocolTCP, answer(s.stream),
-				ifEqual(protocolMPTCP, answer(s.stream || s.ports || s.other), rest))))
+				ifEqual(protocolMPTCP, answer(s.stream || s.ports), rest))))
 	datagram := argument(2,
 		ifEqual(0, answer(s.datagram),
 			ifEqual(protocolUDP, answer(s.datagram), rest)))
 	inet := argument(1, and(typeMask, ifEqual(typeStream, stream, ifEqual(typeDatagram, datagram, rest))))
 	return argument(0,
 		ifEqual(familyPACKET, answer(s.packet),
-			ifEqual(familySMC, answer(s.ports || s.stream),
-				ifEqual(familyINET, inet, ifEqual(familyINET6, inet, allow())))))
+			ifEqual(familyXDP, answer(s.packet),
+				ifEqual(familySMC, answer(s.ports || s.stream),
+					ifEqual(familyINET, inet, ifEqual(familyINET6, inet, allow()))))))
 }
