@@ -46,7 +46,7 @@ func hold(file string, argv []string) {
 		if img, err = compile.Compile(p); err == nil {
 			if command, err = Look(argv); err == nil {
 				plan := New(Input{Policy: p, Image: img, Subject: 1, Command: command, Kernel: Detect(), UID: os.Getuid()})
-				if err = os.Setenv(roleVariable, "probe"); err == nil {
+				if err = errors.Join(os.Setenv(roleVariable, "probe"), swap()); err == nil {
 					err = plan.Exec(command, os.Environ())
 				}
 			}
@@ -54,6 +54,17 @@ func hold(file string, argv []string) {
 	}
 	fmt.Println("hold:", err)
 	os.Exit(125)
+}
+
+// swapVariable names a directory: between plan and start its folder in becomes a link to its folder out.
+const swapVariable = "CONFINE_TEST_SWAP"
+
+func swap() error {
+	root := os.Getenv(swapVariable)
+	if root == "" {
+		return nil
+	}
+	return errors.Join(os.Rename(root+"/in", root+"/was"), os.Symlink("out", root+"/in"))
 }
 
 // box is a directory with this binary as app, and a policy for it.
@@ -374,5 +385,17 @@ func TestLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.holds(t, `allowed_files: ["ROOT/link r", "ROOT/dir/** r", `+libraries+`]`, "read:ROOT/link EACCES", "read:ROOT/out/f EACCES", "list:ROOT/dir EACCES")
+	})
+}
+
+// TestPathThatMoved: a path that leads elsewhere by the time of the grant is granted nothing.
+func TestPathThatMoved(t *testing.T) {
+	needs(t, 1)
+	boxes(t, func(t *testing.T, b *box) {
+		if err := os.Chmod(b.root, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv(swapVariable, b.root)
+		b.holds(t, `allowed_files: ["ROOT/in/** r", `+libraries+`]`, "read:ROOT/in/f EACCES", "read:ROOT/out/f EACCES", "read:ROOT/was/f EACCES")
 	})
 }
