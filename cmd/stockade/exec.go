@@ -82,7 +82,7 @@ func runConfined(c *cobra.Command, f execFlags, argv []string) error {
 	if err != nil {
 		return err
 	}
-	subject, err := subjectOf(img, f.name, command)
+	subject, err := subjectOf(p, img, f.name, command)
 	if err != nil {
 		return err
 	}
@@ -118,10 +118,10 @@ func planFor(c *cobra.Command, p *policy.Policy, img *compile.Image, subject uin
 }
 
 // subjectOf returns the number of the entry with a name, or without one of the entry that claims the command.
-func subjectOf(img *compile.Image, name string, command *confine.Command) (uint32, error) {
+func subjectOf(p *policy.Policy, img *compile.Image, name string, command *confine.Command) (uint32, error) {
 	if name != "" {
 		i := slices.IndexFunc(img.Subjects, func(s compile.Subject) bool { return s.Name == name })
-		if i < 0 {
+		if i < 0 || i == compile.DefaultSubject && p.Default == nil {
 			return 0, fmt.Errorf("the policy has no entry %q", name)
 		}
 		return uint32(i), nil

@@ -2,9 +2,9 @@
 // Landlock for files, programs and TCP ports, seccomp for system calls and sockets, no_new_privs, the capability sets and
 // resource limits.
 //
-// It plans before it acts, and a plan says rule by rule what these mechanisms cannot express. Where they are coarser than a
-// rule they refuse too little rather than too much only if the command could not work otherwise; either is a Gap. The package
-// refuses to judge whether a plan with gaps is good enough, and it records nothing: what the kernel refuses here, nobody sees
+// It plans before it acts, and a plan says rule by rule what these mechanisms cannot express: each Gap is more or less than the
+// policy allows. They are coarser than rules. Of files that a rule may not mean they give nothing; of ports and sockets they
+// give what some allowed use needs. The package refuses to judge whether a plan with gaps is good enough, and it records nothing: what the kernel refuses here, nobody sees
 // but the command.
 package confine
 
@@ -146,8 +146,11 @@ func (p *planner) lineage() {
 	if p.Subject == compile.DefaultSubject {
 		name = "default"
 	}
-	if others := len(p.Policy.Processes) > 1 || p.Subject == compile.DefaultSubject && len(p.Policy.Processes) > 0; others || !q.Inherit && p.Subject != compile.DefaultSubject {
-		p.closed(q.Pos, name, "programs that the command starts keep to this entry, whatever entry claims them")
+	switch named := p.Subject != compile.DefaultSubject; {
+	case len(p.Policy.Processes) > 1 || !named || !q.Inherit && p.Policy.Default != nil:
+		p.open(q.Pos, name, "programs that the command starts keep to this entry, and are not held to the one that claims them")
+	case !q.Inherit:
+		p.closed(q.Pos, name, "programs that the command starts keep to this entry, as with inherit")
 	}
 	if !q.NoSudo.Set {
 		p.closed(q.Pos, name, "no program gains privilege by set-user-id, set-group-id or file capabilities, as with no_sudo: Landlock and seccomp ask for it")

@@ -221,7 +221,7 @@ func TestPrograms(t *testing.T) {
 			want = want[:4]
 		}
 		b.holds(t, `allowed_exec: ["ROOT/in/*"]; blocked_exec: ["**/blocked"]`, want...)
-		b.holds(t, `allowed_exec: ["ROOT/in/**"]`, "run:ROOT/in/blocked ok", "run:ROOT/out/no EACCES")
+		b.holds(t, `allowed_exec: ["ROOT/in/**"]`, "run:ROOT/in/blocked ok", "run:ROOT/out/no EACCES", "memory:ROOT/out/no EPERM")
 		// Started as a script, the command has its interpreter.
 		b.file(t, "in/script", "#!"+b.root+"/app\n", 0o755)
 		got, _ := b.command(t, `allowed_exec: []`, b.root+"/in/script", "run:"+b.root+"/out/no")

@@ -148,22 +148,26 @@ func (p *planner) take(list []given, blocked blockList, what string) {
 	for i := range blocked.rules {
 		rule := &blocked.rules[i]
 		lost := blocked.rights(rule.Access)
-		var below *given
+		maps := rule.Access&policy.AccessExecute != 0 && blocked.rights(policy.AccessExecute) == 0
+		var below, mapped *given
 		for j := range list {
 			g := &list[j]
-			if g.rights&lost == 0 {
+			whole := covers(rule.Glob, g.place)
+			if !whole && (!g.tree || !reaches(rule.Glob, g.path)) {
 				continue
 			}
-			if covers(rule.Glob, g.place) {
+			if whole {
 				g.rights &^= lost
-			} else if g.tree && reaches(rule.Glob, g.path) {
+			} else if g.rights&lost != 0 {
 				below = g
+			}
+			if maps && g.rights&accessReadFile != 0 {
+				mapped = g
 			}
 		}
 		if below != nil {
 			p.open(rule.Pos, rule.Text, "Landlock cannot take back %s of files below %s, which %s allows", what, below.path, below.rule.Pos)
-		}
-		if rule.Access == policy.AccessExecute && lost == 0 {
+		} else if mapped != nil {
 			p.open(rule.Pos, rule.Text, mapsRead)
 		}
 	}

@@ -27,17 +27,19 @@ func (p *planner) network() {
 	p.peers()
 	p.listen()
 	p.sockets.ports = p.plan.landlock.connect != nil || p.plan.landlock.bind != nil
+	if p.Kernel.NoSeccomp != "" {
+		if p.sockets.any() || q.AllowedNetwork.Present {
+			pos, key := p.networkKey()
+			p.open(pos, key, "%s, so packet sockets, MPTCP and TCP Fast Open are open", p.Kernel.NoSeccomp)
+		}
+		p.sockets = sockets{}
+		return
+	}
 	if !p.sockets.any() {
 		return
 	}
-	if p.Kernel.NoSeccomp != "" {
-		p.sockets = sockets{}
-		pos, key := p.networkKey()
-		p.open(pos, key, "%s, so MPTCP and TCP Fast Open pass Landlock by", p.Kernel.NoSeccomp)
-		return
-	}
 	if !q.AllowedListen.Present && (p.sockets.datagram || p.sockets.other) {
-		p.closed(q.AllowedNetwork.Pos, "allowed_network", "sockets of a protocol that the list lacks cannot be made, so none that only listens")
+		p.closed(q.AllowedNetwork.Pos, "allowed_network", "no socket of a protocol that the list lacks can be made, not even one that only listens")
 	}
 	p.calls.check("socket", p.sockets.code())
 	p.calls.deny("socketcall") // an i386 call with its arguments in memory, where no filter sees them

@@ -44,7 +44,8 @@ func TestGaps(t *testing.T) {
 		},
 		{
 			"blocked below a tree, and not", all, "allowed_exec: [\"ROOT/in/*\"]\n    blocked_exec: [\"ROOT/in/a\", \"/other/**\"]\n    blocked_files: [\"ROOT/in/b x\"]",
-			"p.yaml:7: allowed_exec: not refused: ROOT/app can be started too: it is the command\n" +
+			"p.yaml:7: allowed_exec: refused although allowed: memfd_create is refused without MFD_NOEXEC_SEAL: Landlock would let such a file start\n" +
+				"p.yaml:7: allowed_exec: not refused: ROOT/app can be started too: it is the command\n" +
 				"p.yaml:7: ROOT/in/*: refused although allowed: only files that are there at the start: Landlock knows no patterns\n" +
 				"p.yaml:9: ROOT/in/b x: not refused: Landlock does not judge mapping as executable\n",
 		},
@@ -54,11 +55,13 @@ func TestGaps(t *testing.T) {
 				"p.yaml:7: allowed_files: not refused: Landlock does not judge mapping as executable: what may be read may be mapped\n" +
 				"p.yaml:7: ROOT/in/* rw: refused although allowed: only files that are there at the start: Landlock knows no patterns\n" +
 				"p.yaml:7: ROOT/in/* rw: refused although allowed: ROOT/in/a can be written, but not made, moved or removed: Landlock gives that by directory (and 1 more)\n" +
-				"p.yaml:7: ROOT/link r: refused although allowed: ROOT/link is a link: write ROOT/app\n",
+				"p.yaml:7: ROOT/link r: refused although allowed: ROOT/link is a link: write ROOT/app\n" +
+				"p.yaml:8: allowed_exec: refused although allowed: memfd_create is refused without MFD_NOEXEC_SEAL: Landlock would let such a file start\n",
 		},
 		{
 			"taken back of a tree", all, "allowed_exec: [\"ROOT/**\"]\n    blocked_exec: [\"ROOT/in/a\"]",
-			"p.yaml:7: ROOT/**: refused although allowed: scripts below ROOT start only if the list has their interpreter\n" +
+			"p.yaml:7: allowed_exec: refused although allowed: memfd_create is refused without MFD_NOEXEC_SEAL: Landlock would let such a file start\n" +
+				"p.yaml:7: ROOT/**: refused although allowed: scripts below ROOT start only if the list has their interpreter\n" +
 				"p.yaml:8: ROOT/in/a: not refused: Landlock cannot take back starting of files below ROOT, which p.yaml:7 allows\n",
 		},
 		{
@@ -143,7 +146,7 @@ dns: {block_names: [bad.example]}
 firewall: {egress: {default: deny}}
 `
 	plan, _, _ := planOf(t, text, "app", Kernel{Landlock: 7})
-	want := strings.ReplaceAll(`3: app: refused although allowed: programs that the command starts keep to this entry, whatever entry claims them
+	want := strings.ReplaceAll(`3: app: not refused: programs that the command starts keep to this entry, and are not held to the one that claims them
 3: app: refused although allowed: no program gains privilege by set-user-id, set-group-id or file capabilities, as with no_sudo: Landlock and seccomp ask for it
 6: host.exec: not refused: SUBJECTS
 7: host.files: not refused: SUBJECTS
@@ -170,13 +173,13 @@ firewall: {egress: {default: deny}}
 
 // TestNoSeccomp says what is open without filters, and makes none.
 func TestNoSeccomp(t *testing.T) {
-	const text = `processes: {app: {inherit: true, no_sudo: true, blocked_syscalls: [ptrace], allowed_network: [], allowed_listen: []}}
+	const text = `processes: {app: {inherit: true, no_sudo: true, blocked_syscalls: [ptrace], allowed_exec: [], allowed_network: [], allowed_listen: []}}
 host: {bpf: {allow_exe: []}, prctl: {block: [PR_SET_DUMPABLE]}}`
 	plan, _, _ := planOf(t, text, "app", Kernel{Landlock: 7, NoSeccomp: "it is out"})
 	if plan.filter != nil {
 		t.Error("there is a filter")
 	}
-	for _, key := range []string{"blocked_syscalls", "host.bpf.allow_exe", "host.prctl.block", "allowed_network"} {
+	for _, key := range []string{"blocked_syscalls", "host.bpf.allow_exe", "host.prctl.block", "allowed_network", "allowed_exec"} {
 		if !strings.Contains(gaps(plan), key+": not refused: it is out") {
 			t.Errorf("no word of %s:\n%s", key, gaps(plan))
 		}
@@ -213,6 +216,17 @@ func TestMovingStaysPossible(t *testing.T) {
 	plan, _, _ := planOf(t, `processes: {app: {allowed_exec: []}}`, "app", Kernel{Landlock: 2})
 	if r := plan.landlock; r.handled != accessExecute|accessRefer || r.paths["/"] != accessRefer {
 		t.Errorf("got %+v", r)
+	}
+}
+
+func TestBlockedMapping(t *testing.T) {
+	root := tree(t, "in/a", "out/b", "app")
+	for blocked, want := range map[string]bool{"ROOT/in/a x": true, "ROOT/in/** wx": true, "ROOT/out/** x": false, "ROOT/in/** rx": false} {
+		text := strings.ReplaceAll(`processes: {app: {allowed_files: ["ROOT/in/** rx"], blocked_files: ["`+blocked+`"], allowed_exec: []}}`, "ROOT", root)
+		plan, _, _ := planFor(t, text, "app", Kernel{Landlock: 7}, root+"/app")
+		if got := strings.Contains(gaps(plan), mapsRead); got != want {
+			t.Errorf("%s: told %v, want %v:\n%s", blocked, got, want, gaps(plan))
+		}
 	}
 }
 

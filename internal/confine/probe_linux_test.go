@@ -40,6 +40,8 @@ func attempt(op string) string {
 		err = os.Rename(a, b)
 	case "run":
 		err = exec.Command(a, b).Run()
+	case "memory":
+		err = runFromMemory(a)
 	case "connect":
 		err = dial(a)
 	case "fastopen":
@@ -111,4 +113,22 @@ func socket(numbers string) error {
 		err = unix.Close(fd)
 	}
 	return err
+}
+
+// runFromMemory starts a copy of a program that no directory holds.
+func runFromMemory(name string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.MemfdCreate("copy", 0)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), "copy")
+	defer f.Close()
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	return exec.Command(fmt.Sprintf("/proc/self/fd/%d", fd)).Run()
 }

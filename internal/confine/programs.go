@@ -38,6 +38,7 @@ func (p *planner) programs() {
 		return
 	}
 	p.plan.landlock.handled |= accessExecute
+	p.memory()
 	var list []given
 	for i := range q.AllowedExec.Rules {
 		rule := &q.AllowedExec.Rules[i]
@@ -55,6 +56,18 @@ func (p *planner) programs() {
 		}
 	}
 	p.starters(list, q.AllowedExec.Pos, "allowed_exec")
+}
+
+// memory keeps files that have no directory from being started: Landlock judges none of those (memfd_create(2)).
+func (p *planner) memory() {
+	const noExec = 0x8 // MFD_NOEXEC_SEAL, from Linux 6.3 on
+	pos, key := p.process.AllowedExec.Pos, "allowed_exec"
+	if p.Kernel.NoSeccomp != "" {
+		p.open(pos, key, "%s, so files in memory can be started", p.Kernel.NoSeccomp)
+		return
+	}
+	p.closed(pos, key, "memfd_create is refused without MFD_NOEXEC_SEAL: Landlock would let such a file start")
+	p.calls.check("memfd_create", argument(1, ifAny(noExec, allow(), deny())))
 }
 
 // anyProgram plans for an entry that lists no programs.
