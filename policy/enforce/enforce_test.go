@@ -170,7 +170,7 @@ func TestJudge(t *testing.T) {
 		},
 		{
 			"limits of a unit", process(func(p *policy.Process) { p.MaxMemoryMB, p.Match.Unit = limit, rules(policy.GlobRule{}) }), kernel(),
-			"app max_memory_mb prevent: the limits of its cgroup",
+			"app max_memory_mb prevent: the limits of its cgroup, while that has its controllers on and holds no one else's tasks",
 		},
 		{
 			"limits of a program", process(func(p *policy.Process) { p.MaxCPUPercent, p.MaxProcesses, p.OnLimit = limit, limit, policy.LimitKill }), kernel(),

@@ -123,7 +123,7 @@ func lsmHook(name string) string {
 
 // limitLadder is for limits of memory, processor time and processes.
 func limitLadder(p *policy.Process) []step {
-	cgroup := step{ability: Prevent, how: "the limits of its cgroup", needs: []string{"cgroup_v2", "cgroup_controllers"}}
+	cgroup := step{ability: Prevent, how: "the limits of its cgroup, while that has its controllers on and holds no one else's tasks", needs: []string{"cgroup_v2", "cgroup_controllers"}}
 	if !p.Match.Unit.Present && !p.Match.Cgroup.Present {
 		cgroup.barred = "a cgroup's limit needs an entry that matches by unit or cgroup, which has a cgroup of its own"
 	}
