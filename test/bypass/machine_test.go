@@ -4,6 +4,7 @@ package bypass
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -14,29 +15,88 @@ import (
 // call32 makes a system call by the table of 32-bit programs. What it takes is numbers: addresses must lie below 4 GiB. Where the
 // kernel serves no such calls, the process ends with SIGSEGV.
 func call32(number int, args ...int) error {
-	code, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	c, err := newCode32(number, args...)
 	if err != nil {
-		return unfair("map memory to run", err)
+		return err
 	}
-	defer func() { _ = unix.Munmap(code) }()
+	defer func() { _ = unix.Munmap(c.memory) }()
+	runtime.LockOSThread()
+	e := c.call()
+	runtime.UnlockOSThread()
+	if e != 0 {
+		return fmt.Errorf("32-bit call %d: %w", number, e)
+	}
+	return nil
+}
+
+// code32 is machine code for one such call.
+type code32 struct {
+	memory []byte
+	entry  *struct{ code uintptr }
+}
+
+func newCode32(number int, args ...int) (*code32, error) {
+	memory, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, unfair("map memory to run", err)
+	}
 	b := []byte{0x55, 0x41, 0x56} // push rbp, r14: the callee keeps them
 	for i, a := range args {      // mov ebx, ecx, edx, esi, edi, ebp
 		b = binary.LittleEndian.AppendUint32(append(b, []byte{0xbb, 0xb9, 0xba, 0xbe, 0xbf, 0xbd}[i]), uint32(a))
 	}
 	b = binary.LittleEndian.AppendUint32(append(b, 0xb8), uint32(number)) // mov eax
 	b = append(b, 0xcd, 0x80)                                             // int 0x80
-	result := uint64(uintptr(unsafe.Pointer(&code[4088])))
+	result := uint64(uintptr(unsafe.Pointer(&memory[4088])))
 	b = binary.LittleEndian.AppendUint64(append(b, 0x48, 0xb9), result) // mov rcx
 	b = append(b, 0x89, 0x01, 0x41, 0x5e, 0x5d, 0xc3)                   // mov [rcx], eax; pop r14, rbp; ret
-	copy(code, b)
-	entry := &struct{ code uintptr }{uintptr(unsafe.Pointer(&code[0]))}
-	run := *(*func())(unsafe.Pointer(&entry)) // a function value points to where its code's address stands
-	runtime.LockOSThread()
+	copy(memory, b)
+	return &code32{memory, &struct{ code uintptr }{uintptr(unsafe.Pointer(&memory[0]))}}, nil
+}
+
+// call runs it. A function value points to where its code's address stands.
+func (c *code32) call() unix.Errno {
+	run := *(*func())(unsafe.Pointer(&c.entry))
 	run()
-	runtime.UnlockOSThread()
-	runtime.KeepAlive(entry)
-	if n := int32(binary.LittleEndian.Uint32(code[4088:])); n < 0 {
-		return fmt.Errorf("32-bit call %d: %w", number, unix.Errno(-n))
+	if n := *(*int32)(unsafe.Pointer(&c.memory[4088])); n < 0 {
+		return unix.Errno(-n)
+	}
+	return 0
+}
+
+// inChild makes a raw call in a child that has nothing of the Go runtime but this thread, and reports how it ended.
+func inChild(do func() unix.Errno) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	pid, e := forkAndDo(do)
+	if e != 0 {
+		return unfair("clone", e)
+	}
+	var status unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(int(pid), &status, unix.WALL, nil); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	switch {
+	case status.Signaled() && status.Signal() == unix.SIGKILL:
+		return &report{Text: "the child was killed", Killed: true}
+	case !status.Exited():
+		return fmt.Errorf("the child ended with %v", status.Signal())
+	case status.ExitStatus() != 0:
+		return unix.Errno(status.ExitStatus())
 	}
 	return nil
+}
+
+//go:norace
+//go:nosplit
+func forkAndDo(do func() unix.Errno) (uintptr, unix.Errno) {
+	pid, _, e := unix.RawSyscall6(unix.SYS_CLONE, sigchld, 0, 0, 0, 0, 0)
+	if e != 0 || pid != 0 {
+		return pid, e
+	}
+	e = do()
+	for {
+		_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, uintptr(e), 0, 0)
+	}
 }
