@@ -10,8 +10,9 @@ import (
 
 // calls are what is said of system calls by name, besides the entry's lists.
 type calls struct {
-	denied map[string]bool
-	checks map[string]code
+	denied   map[string]bool
+	checks   map[string]code
+	controls []uint32 // of ioctl, denied
 }
 
 func newCalls() calls { return calls{denied: map[string]bool{}, checks: map[string]code{}} }
@@ -25,6 +26,24 @@ func (c *calls) deny(names ...string) {
 
 // check lets the arguments of a call decide, if nothing refuses it altogether.
 func (c *calls) check(name string, judge code) { c.checks[name] = judge }
+
+// control refuses numbers of ioctl.
+func (c *calls) control(numbers ...uint32) {
+	c.controls = append(c.controls, numbers...)
+	c.check("ioctl", argument(1, denyAny(c.controls)))
+}
+
+// denyAny refuses numbers and allows all others.
+func denyAny(numbers []uint32) code {
+	judge := allow()
+	for _, number := range numbers {
+		judge = ifEqual(number, deny(), judge)
+	}
+	return judge
+}
+
+// terminalControls put input into a terminal, which a shell that is not confined would read: TIOCSTI, TIOCLINUX.
+var terminalControls = []uint32{0x5412, 0x541c}
 
 // The calls of io_uring, and those whose work it does without a call that a filter sees (io_uring_enter(2), Linux 6.18).
 var (

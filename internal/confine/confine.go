@@ -155,6 +155,11 @@ func (p *planner) lineage() {
 	if !q.NoSudo.Set {
 		p.closed(q.Pos, name, "no program gains privilege by set-user-id, set-group-id or file capabilities, as with no_sudo: Landlock and seccomp ask for it")
 	}
+	if p.Kernel.NoSeccomp != "" {
+		p.open(q.Pos, name, "%s, so the command can put input into its terminal, for whoever reads it next", p.Kernel.NoSeccomp)
+	} else {
+		p.calls.control(terminalControls...)
+	}
 	for _, l := range []struct {
 		key  string
 		list policy.List[policy.NameRule]

@@ -281,7 +281,7 @@ func TestCalls(t *testing.T) {
 	boxes(t, func(t *testing.T, b *box) {
 		b.holds(
 			t, `blocked_syscalls: [ptrace, "@mount", keyctl, openat2]`,
-			"call:101 EPERM", "call:165 EPERM", "call:250 EPERM", "call:0x40000209 EPERM", "call:437 EPERM", "call:425 EPERM", "call:39 ok", "read:ROOT/in/f ok",
+			"control:0x5412 EPERM", "control:0x5401 EBADF", "call:101 EPERM", "call:165 EPERM", "call:250 EPERM", "call:0x40000209 EPERM", "call:437 EPERM", "call:425 EPERM", "call:39 ok", "read:ROOT/in/f ok",
 		)
 	})
 }

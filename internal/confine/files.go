@@ -98,11 +98,7 @@ func (p *planner) uses() {
 		p.open(list.Pos, "allowed_files", "Landlock does not judge changes of mode, owner, times and attributes")
 	} else {
 		p.calls.deny(metadata...)
-		judge := allow()
-		for _, number := range metadataControls {
-			judge = ifEqual(number, deny(), judge)
-		}
-		p.calls.check("ioctl", argument(1, judge))
+		p.calls.control(metadataControls...)
 	}
 	if p.Kernel.Landlock < 3 {
 		p.open(list.Pos, "allowed_files", "Landlock %d does not judge changes of length: that begins with Linux 6.2", p.Kernel.Landlock)

@@ -128,10 +128,24 @@ func TestFilterIsTheVerdict(t *testing.T) {
 	}
 }
 
-func TestFilterIsAbsent(t *testing.T) {
-	plan, _, _ := planOf(t, `processes: {app: {blocked_files: [/x]}}`, "app", Kernel{Landlock: 7})
-	if plan.filter != nil {
-		t.Errorf("a policy without calls and sockets has a filter of %d instructions", len(plan.filter))
+// TestTerminal: whatever the policy, nobody types for a shell outside.
+func TestTerminal(t *testing.T) {
+	for text, metadata := range map[string]uint32{
+		`processes: {app: {}}`:                                 returnAllow,
+		`processes: {app: {allowed_files: ["/x rx"]}}`:         denied,
+		`processes: {app: {allowed_files: ["/x rx", "/y w"]}}`: returnAllow,
+	} {
+		plan, _, _ := planOf(t, text, "app", Kernel{Landlock: 7})
+		for number, want := range map[uint32]uint32{0x5412: denied, 0x541c: denied, 0x5401: returnAllow, 0x40086602: metadata, 0x401c5820: metadata} {
+			for arch, ioctl := range map[uint32]uint32{archAMD64: 16, archI386: 54} {
+				if got := run(t, plan.filter, call{arch: arch, number: ioctl, args: [6]uint32{0, number}}); got != want {
+					t.Errorf("%s: ioctl %#x on %#x: %#x, want %#x", text, number, arch, got, want)
+				}
+			}
+		}
+		if got := run(t, plan.filter, call{arch: archAMD64, number: 514 | x32, args: [6]uint32{0, 0x5412}}); got != denied {
+			t.Errorf("%s: x32: %#x", text, got)
+		}
 	}
 }
 

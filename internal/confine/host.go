@@ -89,11 +89,11 @@ func (p *planner) prctl(h *policy.Host) {
 	case len(h.PrctlExe.Rules) > 0:
 		p.closed(h.BlockedPrctl.Pos, key, "programs of prctl.allow_exe are refused too where the command starts them")
 	}
-	judge := allow()
+	var options []uint32
 	for _, r := range h.BlockedPrctl.Rules {
 		if number, ok := syscalls.PrctlOption(r.Text); ok {
-			judge = ifEqual(number, deny(), judge)
+			options = append(options, number)
 		}
 	}
-	p.calls.check("prctl", argument(0, judge))
+	p.calls.check("prctl", argument(0, denyAny(options)))
 }

@@ -55,6 +55,9 @@ func attempt(op string) string {
 		if _, _, errno := unix.RawSyscall(uintptr(n), 0, 0, 0); errno != 0 {
 			err = errno
 		}
+	case "control": // ioctl on a descriptor that there is not
+		n, _ := strconv.ParseUint(a, 0, 32)
+		_, err = unix.IoctlGetInt(-1, uint(n))
 	case "capability":
 		n, _ := strconv.Atoi(a)
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
