@@ -1,7 +1,6 @@
 package confine
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -188,11 +187,11 @@ func (p *planner) single(list []given) {
 		switch {
 		case g.tree:
 			if g.rights&accessReadDir != 0 && !listed(list, trees, g.path) {
-				p.fold(false, g.rule, "%s itself can be listed too: write %s", g.path, listing(g.path))
+				p.fold(false, g.rule, "%s itself can be listed too: write %s{,/**}", g.path, escape(g.path))
 			}
 		case g.dir:
 			if g.rights&accessRead != 0 && around(trees, g.path)&accessReadDir == 0 {
-				p.fold(true, g.rule, "Landlock cannot open %s without what is below: write %s", g.path, listing(g.path))
+				p.fold(true, g.rule, "Landlock cannot open %s without what is below: write %s{,/**}", g.path, escape(g.path))
 			}
 			if renames {
 				p.fold(true, g.rule, "%s cannot be made, moved or removed: Landlock gives that by directory", g.path)
@@ -220,14 +219,6 @@ func around(trees []given, dir string) (rights access) {
 func listed(list, trees []given, dir string) bool {
 	named := func(g given) bool { return !g.tree && g.path == dir && g.rights&accessReadDir != 0 }
 	return slices.ContainsFunc(list, named) || dir != "/" && around(trees, path.Dir(dir))&accessReadDir != 0
-}
-
-// listing is the pattern of a directory and what is below.
-func listing(dir string) string {
-	if dir == "/" {
-		return "{/,/**}"
-	}
-	return fmt.Sprintf("%s{,/**}", escape(dir))
 }
 
 func (p *planner) grant(list []given) {

@@ -91,6 +91,9 @@ func (f *found) alternative(text string) {
 		case part == "**" && last:
 			for _, dir := range dirs {
 				f.places = append(f.places, place{path: dir, tree: true})
+				if dir == "/" { // the one directory whose own path the pattern matches
+					f.places = append(f.places, place{path: dir})
+				}
 			}
 			return
 		case strings.Contains(part, "**"):
