@@ -334,7 +334,7 @@ func TestCalls32(t *testing.T) {
 func TestFewestCalls(t *testing.T) {
 	boxes(t, func(t *testing.T, b *box) {
 		b.file(t, "tiny", program64("\xbf\x2a\x00\x00\x00\xb8\xe7\x00\x00\x00\x0f\x05"), 0o755) // mov edi,42; mov eax,231; syscall
-		for range 20 {
+		for range 8 {
 			if out, code := b.command(t, `allowed_syscalls: [execve, exit_group]`, b.root+"/tiny"); code != 42 {
 				t.Fatalf("exit code %d (-1 is a signal): %s", code, out)
 			}
