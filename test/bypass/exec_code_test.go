@@ -84,7 +84,7 @@ func copyCode(path string) error {
 
 // preloadCode has a program that may be started load a library of the attacker's.
 func preloadCode(e *Env) error {
-	library, err := writingLibrary("/dev/stdout", e.Token+"\n")
+	library, err := writingLibrary("/proc/self/fd/1", e.Token+"\n")
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func preloadCode(e *Env) error {
 
 // preloadMemory loads it from where no path rule reaches.
 func preloadMemory(e *Env) error {
-	library, err := writingLibrary("/dev/stdout", e.Token+"\n")
+	library, err := writingLibrary("/proc/self/fd/1", e.Token+"\n")
 	if err != nil {
 		return err
 	}
