@@ -32,7 +32,7 @@ func (s *stage) enforce(t *testing.T, binary string) {
 		t.Fatal(err)
 	}
 	state := t.TempDir()
-	cmd := exec.Command(binary, "--instance", instance, "run", "--policy", file, "--mode", "enforce", "--quiet",
+	cmd := exec.Command(binary, "--instance", instance, "run", "--policy", file, "--mode", "enforce", "--quiet", "--sensors", "process",
 		"--state", filepath.Join(state, "state"), "--audit-log", filepath.Join(state, "audit.jsonl"))
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
