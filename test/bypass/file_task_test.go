@@ -183,7 +183,7 @@ func forkTwice(e *Env) error {
 
 // orphaned is a shell's script that ends before the command in it begins, and has that tell when it fails.
 func orphaned(command string) string {
-	return "((sleep 0.2; " + command + ` || echo '{"error":"the command failed","refused":true}') &)`
+	return "((while kill -0 $$; do :; done; " + command + ` || echo '{"error":"the command failed","refused":true}') 2>/dev/null &)`
 }
 
 // cloneParent makes a brother in place of a child.
