@@ -58,7 +58,7 @@ type group struct {
 
 // groups lists them all.
 func groups() []group {
-	return []group{fileGroup(), execGroup(), networkGroup("network", false), networkGroup("peers", true), processGroup(), privilegeGroup(), kernelGroup(), syscallGroup()}
+	return []group{fileGroup(), execGroup(), networkGroup("network", false), networkGroup("peers", true), processGroup(), privilegeGroup(), kernelGroup(), syscallGroup(), stormGroup(), guardGroup()}
 }
 
 const (

@@ -5,10 +5,12 @@ package bypass
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -36,6 +38,7 @@ func (s *stage) enforce(t *testing.T, binary string) {
 		"--state", filepath.Join(state, "state"), "--audit-log", filepath.Join(state, "audit.jsonl"))
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
+	ownCgroup(t, cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +68,25 @@ func (s *stage) enforce(t *testing.T, binary string) {
 			t.Errorf("the guard refuses what the policy allows: %s: %s", fair.name, o.Text)
 		}
 	}
+}
+
+// ownCgroup has the guard start in a cgroup of its own, as a service does. That the root of the tree cannot be frozen
+// protects no guard.
+func ownCgroup(t *testing.T, cmd *exec.Cmd) {
+	const path = "/sys/fs/cgroup/stockade-bypass-guard"
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
+	t.Cleanup(func() {
+		if err := errors.Join(dir.Close(), eventually(func() error { return os.Remove(path) })); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func (s *stage) try(tech technique) outcome {

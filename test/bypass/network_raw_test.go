@@ -196,8 +196,8 @@ func doRawTCP(_ *Env, fd int) error {
 	return expect(fd, func(p []byte) bool { return len(p) >= 40 && p[20+13]&0x12 == 0x12 })
 }
 
-// link is the other end of the cable below IP, and the header of a packet for it.
-func link() (*unix.SockaddrLinklayer, []byte, error) {
+// cableEnd is the other end of the cable below IP, and the header of a packet for it.
+func cableEnd() (*unix.SockaddrLinklayer, []byte, error) {
 	dev, err := net.InterfaceByName(cable)
 	if err != nil {
 		return nil, nil, err
@@ -222,7 +222,7 @@ func listenBelow(kind int) (int, error) {
 
 func doPacket(kind int, pastQueues bool) func(*Env) error {
 	return func(*Env) error {
-		to, header, err := link()
+		to, header, err := cableEnd()
 		if err != nil {
 			return err
 		}
@@ -249,7 +249,7 @@ func doPacket(kind int, pastQueues bool) func(*Env) error {
 
 // doPacketRing hands the packet over in shared memory.
 func doPacketRing(*Env) error {
-	to, header, err := link()
+	to, header, err := cableEnd()
 	if err != nil {
 		return err
 	}
@@ -326,7 +326,7 @@ func doXDP(*Env) error {
 	if err := unix.Bind(in, sockaddr(own4, port)); err != nil {
 		return unfair("bind to the port that is allowed", err)
 	}
-	to, header, err := link()
+	to, header, err := cableEnd()
 	if err != nil {
 		return err
 	}
