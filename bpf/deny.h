@@ -22,7 +22,7 @@ enum op {
 };
 
 /* What became of it; ACTION_… in record.action. */
-enum action { ACTION_BLOCKED = 1, ACTION_KILLED, ACTION_GLASS /* let pass: break-glass */ };
+enum denial_action { ACTION_BLOCKED = 1, ACTION_KILLED, ACTION_GLASS /* let pass: break-glass */ };
 
 /* The body of a denial's record. Fields that its operation does not have are 0. Texts: the name that the rule is about, as the
  * task sees it; and a second one where there is one (what it is renamed or linked to, the interpreter). */
@@ -33,6 +33,7 @@ struct denial {
 	__u32 target_pid, target_subject;
 	__u16 family, protocol, port, i386;
 	__u8 address[16];
+	__u32 pad;
 	struct object object;
 };
 _Static_assert(sizeof(struct denial) == 72, "struct denial");
@@ -43,14 +44,14 @@ struct count_key { __u32 generation, rule; };
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 65536); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, struct count_key); __type(value, __u64); } denied SEC(".maps");
 
 /* All denials by reason, and those that break-glass let pass: no map of unknown size can be full here. */
-struct totals { __u64 denied[REASONS], glass; };
-struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct totals); } totals SEC(".maps");
+struct total { __u64 denied[REASONS], glass; };
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct total); } totals SEC(".maps");
 
 /* Of the break-glass set: init itself, the guard, the log-in programs by their label, and the operator's session. */
 static __always_inline int behind_glass(__u32 label_flags)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	const struct settings *s = the_settings();
+	const struct setting *s = the_settings();
 	if (!s || !s->glass)
 		return 0;
 	if (t->tgid == 1 || t->tgid == (int)s->guard || label_flags & LABEL_GLASS)
@@ -63,7 +64,7 @@ static __always_inline int behind_glass(__u32 label_flags)
 static __always_inline void count_denial(__u32 generation, __u32 rule, enum reason reason, int glass)
 {
 	__u32 zero = 0;
-	struct totals *sum = bpf_map_lookup_elem(&totals, &zero);
+	struct total *sum = bpf_map_lookup_elem(&totals, &zero);
 	struct count_key key = { generation, rule };
 	__u64 one = 1, *n = bpf_map_lookup_elem(&denied, &key);
 	if (sum)

@@ -23,7 +23,7 @@ struct condition { __u32 present; struct table table; };
 struct guard { __u32 first, count, decision; };
 struct limit { __u32 value, decision; };
 struct head {
-	__u32 magic, words, generation, host_asks, any_asks;
+	__u32 magic, words, generation, digest[8], host_asks, any_asks;
 	__u32 subjects, subject_count, decisions, decision_mask, automata;
 	__u32 networks, ranges, ports, members, syscalls, capabilities, actor_sets, claims, stable, stable_mask;
 	__u32 bpf, settime, keyring, io_uring;

@@ -30,7 +30,7 @@ struct spare { struct scratch scratch; __u32 busy, pad; };
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, SPARES); __type(key, __u32); __type(value, struct spare); } spares SEC(".maps");
 
 /* What the operator sets besides the policy. Written whole by user space; each field is one aligned store. */
-struct settings {
+struct setting {
 	__u32 mode;            /* MODE_… over the policy's own */
 	__u32 guard;           /* the guard's own process, of the break-glass set */
 	__u64 session_cgroup;  /* the operator's session: a cgroup v2 id, 0: none */
@@ -40,9 +40,9 @@ struct settings {
 	__u64 root_mount, root_dentry; /* of the host: struct vfsmount and dentry */
 };
 enum { MODE_POLICY = 0, MODE_AUDIT, MODE_ALERT, MODE_ENFORCE };
-struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct settings); } settings SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct setting); } settings SEC(".maps");
 
-static __always_inline const struct settings *the_settings(void)
+static __always_inline const struct setting *the_settings(void)
 {
 	__u32 zero = 0;
 	return bpf_map_lookup_elem(&settings, &zero);
@@ -93,7 +93,7 @@ static __always_inline image judging(struct judging *j, __u32 asks)
 	struct label *l = label_of(t);
 	__u32 number = l ? l->task[j->slot].subject : 0;
 	j->subject = subject_at(img, number);
-	const struct settings *s = the_settings();
+	const struct setting *s = the_settings();
 	__u32 mode = s ? s->mode : MODE_POLICY;
 	if (mode ? mode != MODE_ENFORCE : !(FIELD(img, j->subject, subject, flags) & SUBJECT_ENFORCES))
 		return 0;

@@ -170,7 +170,7 @@ static __always_inline struct host_mount *host_mount_of(struct dentry *d)
 /* Whether the name that the task sees is the canonical one: it has the host's root, and came by the host's own mount. */
 static __always_inline int seen_is_canonical(const struct object_ref *o, struct task_struct *task, struct host_mount **host)
 {
-	const struct settings *s = the_settings();
+	const struct setting *s = the_settings();
 	struct fs_struct *fs = task->fs;
 	*host = host_mount_of(o->dentry);
 	if (!s || !fs || !*host)

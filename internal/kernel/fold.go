@@ -82,7 +82,7 @@ func (f *fold) records(m *ebpf.Map, each func(*Record) error) error {
 	key, value := make([]byte, m.KeySize()), make([]byte, m.ValueSize())
 	all := m.Iterate()
 	for all.Next(&key, &value) {
-		if err := rec.parse(value); err != nil {
+		if err := rec.Parse(value); err != nil {
 			return fmt.Errorf("decode a record of %s: %w", f.name, err)
 		}
 		if err := each(&rec); err != nil {

@@ -31,7 +31,7 @@ func (k *Kernel) Read(each func(*Record) error, idle func() error) error {
 		err := k.reader.ReadInto(&raw) // looks at the deadline only when nothing is left
 		switch {
 		case err == nil:
-			if err := rec.parse(raw.RawSample); err != nil {
+			if err := rec.Parse(raw.RawSample); err != nil {
 				return fmt.Errorf("decode a record: %w", err)
 			}
 			if err := each(&rec); err != nil {
@@ -74,6 +74,9 @@ var lossNames = [...]string{
 	bpfLossLOSS_SCRATCH:   "scratch_busy",
 	bpfLossLOSS_STATE:     "state_full",
 }
+
+// LossName is the wire name of a cause, by its number in struct cpu_stats.
+func LossName(n int) string { return lossNames[n] }
 
 // Accounts reads the counters. They are exact when no program runs; while some do, Produced may be ahead of Lost.
 func (k *Kernel) Accounts() (Accounts, error) {

@@ -32,6 +32,9 @@ type Record struct {
 	// CPU, Seq and LostBefore account for losses: see Accounts.
 	CPU             uint16
 	Seq, LostBefore uint64
+	// Subject, Rule and Action are what an enforcing program decided: numbers of its image, and of record.action.
+	Subject, Rule uint32
+	Action        uint8
 
 	// Learned is what the decoder found for the process table beyond the event itself; a type of its sensor's package.
 	Learned any
@@ -42,8 +45,8 @@ type Record struct {
 // ErrShortRecord says that a record ended before its parts did: program and decoder disagree.
 var ErrShortRecord = errors.New("record shorter than its layout")
 
-// parse fills r from a ring record. The record's memory is used, not copied.
-func (r *Record) parse(raw []byte) error {
+// Parse fills r from a ring record. The record's memory is used, not copied.
+func (r *Record) Parse(raw []byte) error {
 	h, rest, err := view[bpfRecord](raw)
 	if err != nil {
 		return err
@@ -54,7 +57,7 @@ func (r *Record) parse(raw []byte) error {
 	*r = Record{
 		TimeNS: h.TimeNs, PID: h.Pid, TID: h.Tid, StartNS: h.StartNs, UID: h.Uid, GID: h.Gid, CgroupID: h.Cgroup,
 		Kind: kindOf(h.Kind), Evidence: evidenceOf(h.Evidence), Errno: int(h.Error),
-		CPU: h.Cpu, Seq: h.Seq, LostBefore: h.LostBefore,
+		CPU: h.Cpu, Seq: h.Seq, LostBefore: h.LostBefore, Subject: h.Subject, Rule: h.Rule, Action: h.Action,
 		KernelThread: h.Flags&recordKthread != 0,
 		body:         rest[:h.BodyBytes], texts: rest[h.BodyBytes:],
 	}

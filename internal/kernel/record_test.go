@@ -28,7 +28,7 @@ func raw(kind bpfKind, body []byte, texts ...string) []byte {
 
 func TestParse(t *testing.T) {
 	var r Record
-	if err := r.parse(raw(bpfKindKIND_EXEC, make([]byte, 8), "/bin/sh", "")); err != nil {
+	if err := r.Parse(raw(bpfKindKIND_EXEC, make([]byte, 8), "/bin/sh", "")); err != nil {
 		t.Fatal(err)
 	}
 	if r.Kind != event.KindExec || r.Evidence != event.EvidenceLSM || r.PID != 7 || r.StartNS != 9 || r.Name() != "sh" {
@@ -50,7 +50,7 @@ func TestParseRefuses(t *testing.T) {
 	(*bpfRecord)(unsafe.Pointer(&long[0])).BodyBytes = 1
 	for name, b := range map[string][]byte{"nothing": nil, "half a header": whole[:40], "a body that is not there": long, "an unknown kind": raw(9999, nil)} {
 		var r Record
-		if err := r.parse(b); err == nil {
+		if err := r.Parse(b); err == nil {
 			t.Errorf("%s is taken for a record", name)
 		}
 	}
@@ -84,7 +84,7 @@ func TestArgument(t *testing.T) {
 		{"", "/proc/1/fd/3", "/proc/1/fd/3"},
 	} {
 		var r Record
-		if err := r.parse(raw(bpfKindKIND_MOUNT, nil, c.name, c.base)); err != nil {
+		if err := r.Parse(raw(bpfKindKIND_MOUNT, nil, c.name, c.base)); err != nil {
 			t.Fatal(err)
 		}
 		if got, cut, err := Argument(&r); got != c.want || cut || err != nil {
@@ -100,7 +100,7 @@ func FuzzParse(f *testing.F) {
 		aligned := make([]uint64, len(b)/8+1) // as the ring aligns it
 		b = append(unsafe.Slice((*byte)(unsafe.Pointer(&aligned[0])), len(aligned)*8)[:0], b...)
 		var r Record
-		if r.parse(b) != nil {
+		if r.Parse(b) != nil {
 			return
 		}
 		for {

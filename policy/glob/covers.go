@@ -27,3 +27,6 @@ func (g *Glob) Covers(o *Glob) bool {
 	}
 	return false
 }
+
+// Exact returns the one path that the pattern matches, if it is but one.
+func (g *Glob) Exact() (path string, ok bool) { return g.prefix, g.form == formExact }

@@ -2,6 +2,8 @@ package layout
 
 import (
 	"encoding/binary"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"unsafe"
@@ -39,6 +41,11 @@ func Encode(img *compile.Image, o Options) (*Image, error) {
 		Actors: table(img.Actors), Exec: table(h.Exec), Read: table(h.Read), Write: table(h.Write),
 		Device: table(h.Device), Mount: table(h.Mount), Module: table(h.Module),
 	}
+	digest, err := sums([]string{img.Digest})
+	if err != nil {
+		return nil, fmt.Errorf("lay out the image: %w", err)
+	}
+	e.head.Digest = [8]uint32(digest)
 	e.networks()
 	e.automata()
 	e.decisions()
@@ -82,6 +89,14 @@ func put[T any](e *encoder, list []T) uint32 {
 	at := e.place()
 	e.out = append(e.out, encoded(list)...)
 	return at
+}
+
+// Read returns the head of an encoded image, and the digest of its policy.
+func Read(words []byte) (h Head, digest string, err error) {
+	if _, err := binary.Decode(words, binary.LittleEndian, &h); err != nil || h.Magic != Magic {
+		return h, "", errors.New("this is not an image of this version")
+	}
+	return h, hex.EncodeToString(encoded(h.Digest)), nil
 }
 
 // encoded is the little-endian form of what has a fixed size.

@@ -19,6 +19,8 @@ type Head struct {
 	Magic, Words uint32
 	// Generation tells images of one guard apart.
 	Generation uint32
+	// Digest is the policy's SHA-256.
+	Digest [8]uint32
 	// HostAsks is what the rules of the host ask about, and AnyAsks what any rule does.
 	HostAsks, AnyAsks       uint32
 	Subjects, SubjectCount  uint32

@@ -11,10 +11,11 @@ import (
 
 func (e *encoder) subjects() error {
 	list := make([]Subject, len(e.img.Subjects))
+	var all []uint32
 	for i := range e.img.Subjects {
 		s := &e.img.Subjects[i]
 		out := Subject{
-			Stable: StableOf(s.Name), Asks: e.asks(s), Peers: s.Peers, Listen: s.Listen, Packet: s.Packet,
+			Stable: StableOf(s.Name), Asks: asks(s), Peers: s.Peers, Listen: s.Listen, Packet: s.Packet,
 			Syscalls: s.Syscalls, Capabilities: s.Capabilities, NoSudo: s.NoSudo,
 			Signals: guard(s.Signals), Ptrace: guard(s.Ptrace), Processes: Limit{s.Processes.Value, s.Processes.Decision},
 		}
@@ -28,55 +29,60 @@ func (e *encoder) subjects() error {
 			out.Flags |= Inherits
 		}
 		list[i] = out
-		e.head.AnyAsks |= out.Asks
+		all = append(all, uint32(i))
 	}
 	for _, c := range e.img.Claims {
 		if c.Container.Present {
 			list[c.Subject].Flags |= Contained
 		}
 	}
-	e.hostAsks()
+	e.head.HostAsks, e.head.AnyAsks = hostAsks(e.img), Asks(e.img, all)
 	e.head.Subjects = put(e, list)
 	return e.stable(list)
 }
 
 func guard(g compile.Guard) Guard { return Guard{g.Members.First, g.Members.Count, g.Decision} }
 
-// asks is what the rules of an entry ask about.
-func (e *encoder) asks(s *compile.Subject) uint32 {
+// Asks is what the rules ask about that hold for some subjects, by their numbers: those of their entries, and if there are any
+// subjects those of the host.
+func Asks(img *compile.Image, subjects []uint32) uint32 {
 	var out uint32
-	for class, bit := range [...]uint32{AskExec, AskRead, AskWrite, AskMap, AskUnix} {
-		if s.Paths[class] != (compile.Table{}) {
-			out |= bit
-		}
+	for _, n := range subjects {
+		out |= asks(&img.Subjects[n])
 	}
-	for _, ask := range []struct {
-		bit uint32
-		yes bool
-	}{
+	if len(subjects) == 0 {
+		return 0
+	}
+	out |= hostAsks(img)
+	if len(img.ActorSets) > 0 {
+		out |= AskIdentity
+	}
+	return out
+}
+
+// asks is what the rules of an entry ask about.
+func asks(s *compile.Subject) uint32 {
+	out := bitsOf([]ask{
 		{AskPeers, s.Peers != compile.NoTable},
 		{AskListen, s.Listen != compile.NoTable},
 		{AskPacket, s.Packet != compile.NoDecision},
 		{AskSyscall, s.Syscalls != compile.NoTable},
 		{AskCapability, s.Capabilities != compile.NoTable},
 		{AskNoSudo, s.NoSudo != compile.NoDecision},
-		{AskSignal, s.Signals.Decision != compile.NoDecision},
-		{AskPtrace, s.Ptrace.Decision != compile.NoDecision},
 		{AskProcesses, s.Processes.Decision != compile.NoDecision},
-	} {
-		if ask.yes {
-			out |= ask.bit
+	})
+	for class, bit := range [...]uint32{AskExec, AskRead, AskWrite, AskMap, AskUnix} {
+		if s.Paths[class] != (compile.Table{}) {
+			out |= bit
 		}
 	}
 	return out
 }
 
-func (e *encoder) hostAsks() {
-	h, none := &e.img.Host, compile.Table{}
-	for _, ask := range []struct {
-		bit uint32
-		yes bool
-	}{
+// hostAsks is what is asked about whoever acts: by the rules of the host, and by who is reached for.
+func hostAsks(img *compile.Image) uint32 {
+	h, none := &img.Host, compile.Table{}
+	out := bitsOf([]ask{
 		{AskExec, h.Exec != none},
 		{AskRead, h.Read != none},
 		{AskWrite, h.Write != none},
@@ -89,14 +95,26 @@ func (e *encoder) hostAsks() {
 		{AskIOUring, h.IOUring != compile.NoDecision},
 		{AskPrctl, len(h.Prctl) > 0},
 		{AskMetadata, h.Metadata != compile.NoTable},
-	} {
-		if ask.yes {
-			e.head.HostAsks |= ask.bit
+	})
+	for i := range img.Subjects {
+		s := &img.Subjects[i]
+		out |= bitsOf([]ask{{AskSignal, s.Signals.Decision != compile.NoDecision}, {AskPtrace, s.Ptrace.Decision != compile.NoDecision}})
+	}
+	return out
+}
+
+type ask struct {
+	bit uint32
+	yes bool
+}
+
+func bitsOf(list []ask) (out uint32) {
+	for _, a := range list {
+		if a.yes {
+			out |= a.bit
 		}
 	}
-	// Signals and ptrace are asked about by who is reached for, whoever reaches.
-	e.head.HostAsks |= e.head.AnyAsks & (AskSignal | AskPtrace)
-	e.head.AnyAsks |= e.head.HostAsks
+	return out
 }
 
 // stable makes the table from stable numbers to subjects: open addressing, at most half full.
@@ -146,9 +164,6 @@ func (e *encoder) actors() error {
 		if len(c.SHA256) > 0 {
 			claims[i].Flags |= WithSHA256
 		}
-	}
-	if len(sets) > 0 {
-		e.head.AnyAsks |= AskIdentity
 	}
 	e.head.ActorSets, e.head.Claims = put(e, sets), put(e, claims)
 	return nil

@@ -27,3 +27,8 @@ SEC("lsm/file_open") int BPF_PROG(enforce_file_open, struct file *file)
 }
 
 const struct denial *unused_denial __attribute__((unused));
+const struct setting *unused_settings __attribute__((unused));
+enum reason unused_reason __attribute__((unused));
+enum evidence unused_evidence __attribute__((unused));
+enum denial_action unused_action __attribute__((unused));
+enum op unused_op __attribute__((unused));

@@ -50,7 +50,7 @@ type fileDenial struct {
 	Port          uint16
 	I386          uint16
 	Address       [16]uint8
-	_             [4]byte
+	Pad           uint32
 	Object        struct {
 		_          structs.HostLayout
 		Inode      uint64
@@ -61,6 +61,26 @@ type fileDenial struct {
 		Links      uint32
 	}
 }
+
+type fileDenialAction uint32
+
+const (
+	fileDenialActionACTION_BLOCKED fileDenialAction = 1
+	fileDenialActionACTION_KILLED  fileDenialAction = 2
+	fileDenialActionACTION_GLASS   fileDenialAction = 3
+)
+
+type fileEvidence uint32
+
+const (
+	fileEvidenceEV_RUNG       fileEvidence = 0
+	fileEvidenceEV_LSM        fileEvidence = 1
+	fileEvidenceEV_TRAMPOLINE fileEvidence = 2
+	fileEvidenceEV_TRACEPOINT fileEvidence = 3
+	fileEvidenceEV_DESCRIPTOR fileEvidence = 4
+	fileEvidenceEV_ARGUMENT   fileEvidence = 5
+	fileEvidenceEV_CGROUP     fileEvidence = 6
+)
 
 type fileHostMount struct {
 	_      structs.HostLayout
@@ -84,6 +104,44 @@ type fileLabel struct {
 	StartNs uint64
 }
 
+type fileOp uint32
+
+const (
+	fileOpOP_EXEC       fileOp = 1
+	fileOpOP_FILE       fileOp = 2
+	fileOpOP_CONNECT    fileOp = 3
+	fileOpOP_SEND       fileOp = 4
+	fileOpOP_BIND       fileOp = 5
+	fileOpOP_LISTEN     fileOp = 6
+	fileOpOP_RESOLVE    fileOp = 7
+	fileOpOP_SYSCALL    fileOp = 8
+	fileOpOP_CAPABILITY fileOp = 9
+	fileOpOP_SIGNAL     fileOp = 10
+	fileOpOP_PTRACE     fileOp = 11
+	fileOpOP_MODULE     fileOp = 12
+	fileOpOP_BPF        fileOp = 13
+	fileOpOP_MOUNT      fileOp = 14
+	fileOpOP_IOCTL      fileOp = 15
+	fileOpOP_SETTIME    fileOp = 16
+	fileOpOP_PRCTL      fileOp = 17
+	fileOpOP_KEYRING    fileOp = 18
+	fileOpOP_IO_URING   fileOp = 19
+	fileOpOP_MEMORY     fileOp = 20
+	fileOpOP_CPU        fileOp = 21
+	fileOpOP_PROCESSES  fileOp = 22
+	fileOpOP_INGRESS    fileOp = 23
+	fileOpOP_EGRESS     fileOp = 24
+)
+
+type fileReason uint32
+
+const (
+	fileReasonREASON_RULE     fileReason = 0
+	fileReasonREASON_TOO_LONG fileReason = 1
+	fileReasonREASON_SCRATCH  fileReason = 2
+	fileReasonREASONS         fileReason = 3
+)
+
 type fileScratch struct {
 	_       structs.HostLayout
 	From    uint32
@@ -91,7 +149,7 @@ type fileScratch struct {
 	Text    [5128]uint8
 }
 
-type fileSettings struct {
+type fileSetting struct {
 	_             structs.HostLayout
 	Mode          uint32
 	Guard         uint32
@@ -125,7 +183,7 @@ type fileSpare struct {
 	Pad     uint32
 }
 
-type fileTotals struct {
+type fileTotal struct {
 	_      structs.HostLayout
 	Denied [3]uint64
 	Glass  uint64
@@ -156,7 +214,12 @@ const (
 	fileVarScopeCgroup      = "scope_cgroup"
 	fileVarScopeLevel       = "scope_level"
 	fileVarScopePids        = "scope_pids"
+	fileVarUnusedAction     = "unused_action"
 	fileVarUnusedDenial     = "unused_denial"
+	fileVarUnusedEvidence   = "unused_evidence"
+	fileVarUnusedOp         = "unused_op"
+	fileVarUnusedReason     = "unused_reason"
+	fileVarUnusedSettings   = "unused_settings"
 )
 
 // loadFile returns the embedded CollectionSpec for file.
@@ -229,12 +292,17 @@ type fileMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fileVariableSpecs struct {
-	ImageMask    *ebpf.VariableSpec `ebpf:"image_mask"`
-	RungEvidence *ebpf.VariableSpec `ebpf:"rung_evidence"`
-	ScopeCgroup  *ebpf.VariableSpec `ebpf:"scope_cgroup"`
-	ScopeLevel   *ebpf.VariableSpec `ebpf:"scope_level"`
-	ScopePids    *ebpf.VariableSpec `ebpf:"scope_pids"`
-	UnusedDenial *ebpf.VariableSpec `ebpf:"unused_denial"`
+	ImageMask      *ebpf.VariableSpec `ebpf:"image_mask"`
+	RungEvidence   *ebpf.VariableSpec `ebpf:"rung_evidence"`
+	ScopeCgroup    *ebpf.VariableSpec `ebpf:"scope_cgroup"`
+	ScopeLevel     *ebpf.VariableSpec `ebpf:"scope_level"`
+	ScopePids      *ebpf.VariableSpec `ebpf:"scope_pids"`
+	UnusedAction   *ebpf.VariableSpec `ebpf:"unused_action"`
+	UnusedDenial   *ebpf.VariableSpec `ebpf:"unused_denial"`
+	UnusedEvidence *ebpf.VariableSpec `ebpf:"unused_evidence"`
+	UnusedOp       *ebpf.VariableSpec `ebpf:"unused_op"`
+	UnusedReason   *ebpf.VariableSpec `ebpf:"unused_reason"`
+	UnusedSettings *ebpf.VariableSpec `ebpf:"unused_settings"`
 }
 
 // fileObjects contains all objects after they have been loaded into the kernel.
@@ -298,12 +366,17 @@ func (m *fileMaps) Close() error {
 //
 // It can be passed to loadFileObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fileVariables struct {
-	ImageMask    *ebpf.Variable `ebpf:"image_mask"`
-	RungEvidence *ebpf.Variable `ebpf:"rung_evidence"`
-	ScopeCgroup  *ebpf.Variable `ebpf:"scope_cgroup"`
-	ScopeLevel   *ebpf.Variable `ebpf:"scope_level"`
-	ScopePids    *ebpf.Variable `ebpf:"scope_pids"`
-	UnusedDenial *ebpf.Variable `ebpf:"unused_denial"`
+	ImageMask      *ebpf.Variable `ebpf:"image_mask"`
+	RungEvidence   *ebpf.Variable `ebpf:"rung_evidence"`
+	ScopeCgroup    *ebpf.Variable `ebpf:"scope_cgroup"`
+	ScopeLevel     *ebpf.Variable `ebpf:"scope_level"`
+	ScopePids      *ebpf.Variable `ebpf:"scope_pids"`
+	UnusedAction   *ebpf.Variable `ebpf:"unused_action"`
+	UnusedDenial   *ebpf.Variable `ebpf:"unused_denial"`
+	UnusedEvidence *ebpf.Variable `ebpf:"unused_evidence"`
+	UnusedOp       *ebpf.Variable `ebpf:"unused_op"`
+	UnusedReason   *ebpf.Variable `ebpf:"unused_reason"`
+	UnusedSettings *ebpf.Variable `ebpf:"unused_settings"`
 }
 
 // filePrograms contains all programs after they have been loaded into the kernel.
