@@ -20,8 +20,10 @@ func policySection() section[Policy] {
 			{"anomaly", once(nested(anomalySection, func(p *Policy) *Anomaly { return &p.Anomaly }))},
 			{"alerts", once(nested(alertsSection, func(p *Policy) *Alerts { return &p.Alerts }))},
 			{"sinks", once((*reader).sinks)},
+			{"break_glass", once(func(r *reader, e entry, p *Policy) {
+				p.BreakGlass = cmp.Or(BreakGlass(r.choice(e, []string{string(BreakGlassStandard), string(BreakGlassNone)})), p.BreakGlass)
+			})},
 		},
-		later: []string{"break_glass"},
 	}
 }
 
@@ -60,9 +62,5 @@ func (r *reader) mode(e entry) Mode {
 	if !ok || s.text == "" {
 		return ""
 	}
-	mode := Mode(r.choice(e, []string{string(ModeAudit), string(ModeAlert), string(ModeEnforce)}))
-	if mode == ModeEnforce {
-		r.warn(WarningNotActedOn, s.pos, "mode: alert says what happens", "this version prevents nothing: violations are raised, never blocked")
-	}
-	return mode
+	return Mode(r.choice(e, []string{string(ModeAudit), string(ModeAlert), string(ModeEnforce)}))
 }

@@ -57,7 +57,7 @@ func readFile(path string) (source, []byte, error) {
 // read turns the first file's text into a policy.
 func read(src source, text []byte) (*Policy, error) {
 	b := newBook()
-	p := &Policy{Name: src.name, Version: "1.0", Mode: ModeAudit}
+	p := &Policy{Name: src.name, Version: "1.0", Mode: ModeAudit, BreakGlass: BreakGlassStandard}
 	b.file(src, text, nil, p)
 	if len(b.problems) == 0 {
 		b.fillResolvers(p)

@@ -13,6 +13,8 @@ type Policy struct {
 	Name    string
 	Version string
 	Mode    Mode
+	// BreakGlass is BreakGlassStandard if the file does not say.
+	BreakGlass BreakGlass
 	// Processes holds the entries in the file's order.
 	Processes []Process
 	// Default is for tasks that no entry claims; nil leaves them alone.
@@ -42,7 +44,17 @@ type Mode string
 const (
 	ModeAudit   Mode = "audit"   // record
 	ModeAlert   Mode = "alert"   // record and raise
-	ModeEnforce Mode = "enforce" // prevent; this version cannot yet, and warns
+	ModeEnforce Mode = "enforce" // prevent
+)
+
+// BreakGlass says whom nothing is refused, so that nobody locks himself out.
+type BreakGlass string
+
+// The answers.
+const (
+	// BreakGlassStandard: init itself, the guard, who logs people in, and the session that put the policy in force.
+	BreakGlassStandard BreakGlass = "standard"
+	BreakGlassNone     BreakGlass = "none"
 )
 
 // ParseMode returns the mode of that name.

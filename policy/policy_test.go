@@ -113,13 +113,6 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-func TestWarnEnforce(t *testing.T) {
-	p := mustParse(t, "mode: enforce\nprocesses: {a: {allowed_network: []}}\ndefault: {}\n")
-	if w := p.Warnings(); len(w) != 1 || w[0].Line != 1 || w[0].Kind != WarningNotActedOn {
-		t.Errorf("%+v", w)
-	}
-}
-
 func TestAliases(t *testing.T) {
 	p := mustParse(t, `processes:
   a: &a

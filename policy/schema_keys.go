@@ -51,6 +51,10 @@ func policyKeys() map[string]schemaKey {
 		"firewall":  {"Packets of the whole host, whoever sends or gets them.", ref("firewall")},
 		"anomaly":   {"How much of what within which time is suspicious.", ref("anomaly")},
 		"alerts":    {"What is done when something is found.", ref("alerts")},
+		"break_glass": {
+			"Whom nothing is refused: standard is init itself, the guard, who logs people in, and the session that put the policy in force; none is nobody.",
+			shape{"enum": []any{string(BreakGlassStandard), string(BreakGlassNone)}},
+		},
 		"sinks": {"Where alerts go, by name.", shape{
 			"type": "object", "additionalProperties": ref("a sink"), "propertyNames": shape{"pattern": `^[a-z][a-z0-9_-]*$`},
 		}},

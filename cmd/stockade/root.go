@@ -75,6 +75,8 @@ func newRoot() *cobra.Command {
 		newDoctor(),
 		newPolicy(),
 		newSimulate(),
+		newApply(g),
+		newMode(g),
 		newStatus(g),
 		newEvents(g),
 		newSensor(g),

@@ -33,7 +33,7 @@ func newRun(g *globals) *cobra.Command {
 		Short: "Watch this host, judge what happens by the policy, and record it",
 		Long: "Runs the guard until it is interrupted, told to stop, or --duration is over. Without --policy it reads\n" +
 			"/etc/stockade/policy.yaml if that exists, and else uses its built-in policy. In audit mode, the default, nothing\n" +
-			"is ever refused. The table leaves out what every process does all the time (forks, exits, reading files, loading\n" +
+			"is ever refused; what enforce mode refuses stays refused after the guard has ended, until `stockade stop --release`. The table leaves out what every process does all the time (forks, exits, reading files, loading\n" +
 			"libraries), unless the policy has something against it; the files of the guard hold all of it.\n" +
 			"On systems other than Linux only starts and ends of programs are seen, sampled once a second, in audit mode.",
 		Example: "  sudo stockade run\n" +
@@ -79,7 +79,8 @@ func absolute(p string) string {
 	return p
 }
 
-// loadPolicy reads the policy that was asked for. Its path is empty for the built-in one.
+// loadPolicy reads the policy that was asked for. Its path is empty for the built-in one, and the mode unless one was asked
+// for: then the policy's hold, entry by entry.
 func (f *runFlags) loadPolicy() (p *policy.Policy, path string, mode policy.Mode, err error) {
 	if f.mode != "" {
 		if mode, err = policy.ParseMode(f.mode); err != nil {
@@ -91,20 +92,13 @@ func (f *runFlags) loadPolicy() (p *policy.Policy, path string, mode policy.Mode
 		path = f.paths.Policy
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			p = policy.Builtin()
-			return p, "", cmp.Or(mode, p.Mode), nil
+			return p, "", mode, nil
 		}
 	}
 	if p, err = policy.Load(path); err != nil {
 		return nil, "", "", err
 	}
-	return p, path, cmp.Or(mode, p.Mode), nil
-}
-
-// unenforced says what this version does not do in the mode that was asked for.
-func unenforced(c *cobra.Command, mode policy.Mode) {
-	if mode == policy.ModeEnforce {
-		c.PrintErrln("stockade: enforce mode is not in this version: nothing is refused, violations are recorded as alerted")
-	}
+	return p, path, mode, nil
 }
 
 // logger writes the guard's own messages to stderr.

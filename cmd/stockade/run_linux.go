@@ -8,6 +8,7 @@ import (
 	"github.com/stockade-security/stockade/internal/api"
 	"github.com/stockade-security/stockade/internal/daemon"
 	"github.com/stockade-security/stockade/internal/kernel/probe"
+	"github.com/stockade-security/stockade/internal/paths"
 	"github.com/stockade-security/stockade/internal/show"
 )
 
@@ -25,7 +26,6 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	unenforced(c, mode)
 	d, err := daemon.Open(daemon.Config{
 		Version: currentBuild().Version, Instance: g.instance, Paths: f.paths,
 		Policy: p, PolicyPath: path, Mode: mode, Sensors: f.sensors, GrantedCapabilities: f.granted,
@@ -41,6 +41,9 @@ func runGuard(c *cobra.Command, g *globals, f runFlags) error {
 	err = d.Run(c.Context())
 	shown()
 	summary := d.Status()
+	if e := summary.Enforcement; e != nil && e.Digest != "" {
+		c.PrintErrln("stockade: the policy stays in force in the kernel: end that with `stockade stop --release`")
+	}
 	if e := d.Close(); err == nil {
 		err = e
 	}
@@ -57,3 +60,6 @@ func plannedSensors() ([]api.Sensor, error) {
 	}
 	return daemon.PlanSensors()
 }
+
+// releaseLeft ends what a guard that is gone has left in force.
+func releaseLeft(p paths.Paths) error { return daemon.ReleaseLeft(p) }

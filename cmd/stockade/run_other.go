@@ -18,6 +18,7 @@ import (
 	"github.com/stockade-security/stockade/internal/api"
 	"github.com/stockade-security/stockade/internal/audit"
 	"github.com/stockade-security/stockade/internal/identity"
+	"github.com/stockade-security/stockade/internal/paths"
 	"github.com/stockade-security/stockade/internal/poller"
 	"github.com/stockade-security/stockade/internal/show"
 	"github.com/stockade-security/stockade/policy"
@@ -176,3 +177,6 @@ func (s *sampled) lost(losses []event.Loss) {
 func plannedSensors() ([]api.Sensor, error) {
 	return []api.Sensor{{Name: "process", Evidence: event.EvidencePoller, Note: "sampled"}}, nil
 }
+
+// releaseLeft has nothing to end.
+func releaseLeft(paths.Paths) error { return nil }

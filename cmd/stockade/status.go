@@ -53,6 +53,9 @@ func writeStatus(w io.Writer, s api.Status, now time.Time) error {
 		row("instance", "%s", s.Instance)
 	}
 	row("policy", "%s, digest %s", cmp.Or(s.Policy.Path, "built in"), s.Policy.Digest)
+	if e := s.Enforcement; e != nil {
+		writeEnforcement(row, e)
+	}
 	for i, sensor := range s.Sensors {
 		row(map[bool]string{true: "sensors"}[i == 0], "%s", describe(sensor))
 	}
@@ -67,6 +70,22 @@ func writeStatus(w io.Writer, s api.Status, now time.Time) error {
 		return fmt.Errorf("write status: %w", err)
 	}
 	return nil
+}
+
+// writeEnforcement says what the kernel refuses, since when and by what.
+func writeEnforcement(row func(name, format string, args ...any), e *api.Enforcement) {
+	if e.Digest == "" {
+		row("enforcement", "nothing is in force")
+		return
+	}
+	row("enforcement", "digest %s, in force since %s, by %d programs; it outlives the guard", e.Digest, e.Since.Format(time.DateTime), len(e.Programs))
+	if e.Adopted > 0 {
+		row("", "%d programs of an earlier guard are in force beside them", e.Adopted)
+	}
+	for i, lack := range e.Lacks {
+		row(map[bool]string{true: "not enforced"}[i == 0], "%s", lack)
+	}
+	row("refused", "%s", tally(e.Denied))
 }
 
 // describe says how a sensor observes.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stockade-security/stockade/event"
+	"github.com/stockade-security/stockade/policy"
 )
 
 // Daemon is the guard as the server needs it. All methods may be called from many goroutines at once.
@@ -15,6 +16,13 @@ type Daemon interface {
 	Status() Status
 	// Stop asks the guard to end and returns at once. It may be called more than once.
 	Stop()
+	// Apply puts the policy at a path in force, if it is the one with that digest. An error that the caller can do something
+	// about is a *Refusal.
+	Apply(path, digest string, by Peer) error
+	// SetMode replaces the modes of the policy in force; empty: they hold again.
+	SetMode(mode policy.Mode, by Peer) error
+	// Release ends what is enforced, and leaves nothing pinned.
+	Release(by Peer) error
 	// Subscribe returns a new reader of the live events that holds up to buffer of them. See Hub.
 	Subscribe(buffer int) *Subscription
 }
@@ -29,6 +37,8 @@ type Status struct {
 	// Mode is audit, alert or enforce.
 	Mode    string   `json:"mode"`
 	Policy  Policy   `json:"policy"`
+	// Enforcement is absent where nothing is refused.
+	Enforcement *Enforcement `json:"enforcement,omitempty"`
 	Sensors []Sensor `json:"sensors"`
 	// Events counts what was recorded, by kind; Violations what the policy said of it.
 	Events     map[event.Kind]uint64 `json:"events"`
@@ -56,6 +66,44 @@ type Policy struct {
 	// Digest is the SHA-256 of what was loaded, in hexadecimal.
 	Digest string `json:"digest"`
 }
+
+// Enforcement is what is in force in the kernel. It outlives the guard, and ends with `stockade stop --release`.
+type Enforcement struct {
+	// Digest is that of the policy in force, and Since is when it came to be.
+	Digest string    `json:"digest,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+	// Programs are what decides; Adopted counts those of an earlier guard that nobody has replaced yet.
+	Programs []Program `json:"programs,omitempty"`
+	Adopted  int       `json:"adopted,omitempty"`
+	// Denied counts refusals by reason, and what break-glass let pass.
+	Denied map[string]uint64 `json:"denied,omitempty"`
+	// Lacks says what of the policy this kernel cannot hold.
+	Lacks []string `json:"lacks,omitempty"`
+}
+
+// Program is one that is attached, and since when.
+type Program struct {
+	Name  string    `json:"name"`
+	Since time.Time `json:"since"`
+}
+
+// Change is the policy that a client asks to put in force.
+type Change struct {
+	// Policy is the absolute path of a file, and Digest that of what the client has read there.
+	Policy string `json:"policy,omitempty"`
+	Digest string `json:"digest,omitempty"`
+}
+
+// ModeChange is the mode that a client asks for, instead of the policy's own; empty: they hold.
+type ModeChange struct {
+	Mode policy.Mode `json:"mode"`
+}
+
+// Refusal is an error that whoever asked can do something about.
+type Refusal struct{ Err error }
+
+func (r *Refusal) Error() string { return r.Err.Error() }
+func (r *Refusal) Unwrap() error { return r.Err }
 
 // Sensor is one family of observation and how it observes.
 type Sensor struct {

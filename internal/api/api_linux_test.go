@@ -139,7 +139,7 @@ func TestProblems(t *testing.T) {
 		{http.MethodGet, "/v1/events?follow=0", 400, CodeBadRequest},
 	}
 	for _, tt := range tests {
-		_, err := c.do(t.Context(), tt.method, tt.path)
+		_, err := c.do(t.Context(), tt.method, tt.path, nil)
 		var p *Problem
 		if !errors.As(err, &p) {
 			t.Errorf("%s %s: %v, want a problem", tt.method, tt.path, err)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"github.com/stockade-security/stockade/policy"
 )
 
 // requestTimeout bounds every request but a stream.
@@ -98,10 +101,27 @@ func (c *Client) Health(ctx context.Context) (Health, error) {
 	return h, err
 }
 
-// Stop asks the guard to end and waits until nobody listens at its socket any more, or ctx ends.
-func (c *Client) Stop(ctx context.Context) error {
+// Apply puts the policy at a path in force, if the guard finds the one with that digest there.
+func (c *Client) Apply(ctx context.Context, path, digest string) (s Status, err error) {
+	err = c.send(ctx, http.MethodPut, "/v1/policy", Change{Policy: path, Digest: digest}, &s)
+	return s, err
+}
+
+// SetMode replaces the modes of the policy in force; empty: they hold again.
+func (c *Client) SetMode(ctx context.Context, mode policy.Mode) (s Status, err error) {
+	err = c.send(ctx, http.MethodPut, "/v1/mode", ModeChange{Mode: mode}, &s)
+	return s, err
+}
+
+// Stop asks the guard to end and waits until nobody listens at its socket any more, or ctx ends. With release nothing stays
+// in force.
+func (c *Client) Stop(ctx context.Context, release bool) error {
 	var h Health
-	if err := c.call(ctx, http.MethodPost, "/v1/stop", &h); err != nil {
+	path := "/v1/stop"
+	if release {
+		path += "?release=true"
+	}
+	if err := c.call(ctx, http.MethodPost, path, &h); err != nil {
 		return err
 	}
 	c.Close() // an idle connection would keep the guard waiting
@@ -125,11 +145,29 @@ func (c *Client) Stop(ctx context.Context) error {
 	}
 }
 
+// changeTimeout bounds a change of what is in force: programs are loaded, and tasks labelled.
+const changeTimeout = 5 * time.Minute
+
 // call makes one request and decodes its answer into out. An error answer is a *Problem.
 func (c *Client) call(ctx context.Context, method, path string, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	body, err := c.do(ctx, method, path)
+	return c.exchange(ctx, method, path, nil, out)
+}
+
+// send is call with a body.
+func (c *Client) send(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
+	defer cancel()
+	data, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("ask the guard for %s: %w", path, err)
+	}
+	return c.exchange(ctx, method, path, bytes.NewReader(data), out)
+}
+
+func (c *Client) exchange(ctx context.Context, method, path string, in io.Reader, out any) error {
+	body, err := c.do(ctx, method, path, in)
 	if err != nil {
 		return err
 	}
@@ -141,8 +179,8 @@ func (c *Client) call(ctx context.Context, method, path string, out any) error {
 }
 
 // do makes a request and returns the body of a good answer, which the caller closes.
-func (c *Client) do(ctx context.Context, method, path string) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://stockade"+path, nil)
+func (c *Client) do(ctx context.Context, method, path string, in io.Reader) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://stockade"+path, in)
 	if err != nil {
 		return nil, fmt.Errorf("ask the guard for %s: %w", path, err)
 	}

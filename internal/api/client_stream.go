@@ -36,7 +36,7 @@ type Stream struct {
 // Events starts a stream, which lasts until ctx ends, the guard stops or the reader falls behind. When it returns, the
 // guard has begun to hold events for this reader. The caller closes the stream.
 func (c *Client) Events(ctx context.Context) (*Stream, error) {
-	body, err := c.do(ctx, http.MethodGet, "/v1/events?follow=1")
+	body, err := c.do(ctx, http.MethodGet, "/v1/events?follow=1", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/stockade-security/stockade/policy"
 )
 
 // streamBuffer is how many events a stream's reader may be behind: 0.1 s of the heaviest load that Stockade is made
@@ -114,6 +117,8 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/v1/health", s.health},
 		{http.MethodGet, "/v1/status", s.status},
 		{http.MethodPost, "/v1/stop", s.stop},
+		{http.MethodPut, "/v1/policy", s.apply},
+		{http.MethodPut, "/v1/mode", s.setMode},
 		{http.MethodGet, "/v1/events", s.events},
 	}
 }
@@ -169,10 +174,54 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, "application/json", s.config.Daemon.Status())
 }
 
+// stop ends the guard, and with ?release=true first what it enforces.
 func (s *Server) stop(w http.ResponseWriter, r *http.Request) {
-	if p, ok := r.Context().Value(peerKey{}).(Peer); ok {
-		s.config.Logger.Info("stop requested", "pid", p.PID, "uid", p.UID)
+	p, _ := r.Context().Value(peerKey{}).(Peer)
+	s.config.Logger.Info("stop requested", "pid", p.PID, "uid", p.UID)
+	if r.URL.Query().Get("release") == "true" {
+		if err := s.config.Daemon.Release(p); err != nil {
+			problem(w, CodeInternal, err.Error(), "the guard goes on; what is pinned is below /sys/fs/bpf")
+			return
+		}
 	}
 	answer(w, http.StatusAccepted, "application/json", Health{Status: "stopping"})
 	s.config.Daemon.Stop()
+}
+
+func (s *Server) apply(w http.ResponseWriter, r *http.Request) {
+	var c Change
+	s.change(w, r, &c, func(by Peer) error { return s.config.Daemon.Apply(c.Policy, c.Digest, by) })
+}
+
+func (s *Server) setMode(w http.ResponseWriter, r *http.Request) {
+	var c ModeChange
+	s.change(w, r, &c, func(by Peer) error {
+		if c.Mode != "" {
+			if _, err := policy.ParseMode(string(c.Mode)); err != nil {
+				return &Refusal{Err: err}
+			}
+		}
+		return s.config.Daemon.SetMode(c.Mode, by)
+	})
+}
+
+// change reads what is asked for, does it, and answers with the state after it.
+func (s *Server) change(w http.ResponseWriter, r *http.Request, body any, do func(Peer) error) {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
+	d.DisallowUnknownFields()
+	if err := d.Decode(body); err != nil {
+		problem(w, CodeBadRequest, "read the request: "+err.Error(), "")
+		return
+	}
+	by, _ := r.Context().Value(peerKey{}).(Peer)
+	err := do(by)
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		problem(w, CodeBadRequest, refusal.Error(), "what was in force before still is")
+		return
+	}
+	if err != nil {
+		problem(w, CodeInternal, err.Error(), "what was in force before still is: see `stockade status`")
+		return
+	}
+	answer(w, http.StatusOK, "application/json", s.config.Daemon.Status())
 }

@@ -5,11 +5,13 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stockade-security/stockade/event"
@@ -17,6 +19,7 @@ import (
 	"github.com/stockade-security/stockade/internal/audit"
 	"github.com/stockade-security/stockade/internal/identity"
 	"github.com/stockade-security/stockade/internal/kernel"
+	"github.com/stockade-security/stockade/internal/kernel/enforcer"
 	"github.com/stockade-security/stockade/internal/paths"
 	"github.com/stockade-security/stockade/internal/pipeline"
 	"github.com/stockade-security/stockade/internal/tally"
@@ -50,8 +53,12 @@ type Config struct {
 // Daemon is one run of the guard. Make it with Open, then call Run once, then Close.
 type Daemon struct {
 	cfg     Config
-	image   *compile.Image
 	started time.Time
+	// force is what events are judged by, and changing is held while that changes; enforcer is nil as long as nothing is
+	// enforced.
+	force    atomic.Pointer[inForce]
+	changing sync.Mutex
+	enforcer atomic.Pointer[enforcer.Enforcer]
 
 	kernel   *kernel.Kernel
 	table    *identity.Table
@@ -68,6 +75,7 @@ type Daemon struct {
 	stopOnce sync.Once
 	counts   counts
 	losses   losses
+	denials  losses // of the enforcement's own ring
 	drained  time.Time // when folded records were last taken; the reader's
 }
 
@@ -80,12 +88,14 @@ func Open(cfg Config) (d *Daemon, err error) {
 	d = &Daemon{
 		cfg: cfg, started: time.Now(),
 		own: make(chan *event.Event, ownQueue), stop: make(chan struct{}),
-		counts: newCounts(), losses: newLosses(), drained: time.Now(),
+		counts: newCounts(), losses: newLosses(), denials: newLosses(), drained: time.Now(),
 	}
 	// Before anything is opened: a policy that cannot hold is no reason to stand in another guard's way.
-	if d.image, err = compile.Compile(cfg.Policy); err != nil {
+	image, err := compile.Compile(cfg.Policy)
+	if err != nil {
 		return d, err
 	}
+	d.force.Store(&inForce{policy: cfg.Policy, path: cfg.PolicyPath, image: image, mode: cfg.Mode})
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -146,6 +156,9 @@ func (d *Daemon) Close() error {
 	if d.kernel != nil {
 		errs = append(errs, d.kernel.Close())
 	}
+	if e := d.enforcer.Swap(nil); e != nil {
+		errs = append(errs, e.Close()) // what is pinned stays in force
+	}
 	errs = append(errs, d.closeServer())
 	if d.segments != nil {
 		errs = append(errs, d.segments.Close())
@@ -159,10 +172,8 @@ func (d *Daemon) Close() error {
 
 // mode is the one in force.
 func (d *Daemon) mode() policy.Mode {
-	if d.cfg.Mode != "" {
-		return d.cfg.Mode
-	}
-	return d.cfg.Policy.Mode
+	f := d.force.Load()
+	return cmp.Or(f.mode, f.policy.Mode)
 }
 
 func (d *Daemon) guardEvent(action, detail string) *event.Event {
@@ -187,8 +198,10 @@ func (d *Daemon) publish(e *event.Event) {
 }
 
 func (d *Daemon) judge() func(*event.Event) []event.Violation {
-	image, mode := d.image, d.cfg.Mode
-	return func(e *event.Event) []event.Violation { return verdict.Judge(image, mode, e) }
+	return func(e *event.Event) []event.Violation {
+		f := d.force.Load()
+		return verdict.Judge(f.image, f.mode, e)
+	}
 }
 
 func wrap(what string, err error) error {

@@ -78,6 +78,9 @@ func (d *Daemon) openKernel() error {
 	if err != nil {
 		return err
 	}
+	if err := d.openEnforcer(root, scope); err != nil {
+		return err
+	}
 	d.kernel, err = kernel.Open(kernel.Config{Trampolines: probe.Trampolines(), CgroupRoot: root, Scope: scope, RingBytes: d.cfg.RingBytes})
 	if err != nil {
 		return err

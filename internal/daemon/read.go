@@ -26,6 +26,9 @@ func (d *Daemon) read() error {
 	last, n := time.Now(), 0
 	pause := func() error {
 		d.publishOwn()
+		if err := d.drainDenials(); err != nil {
+			return err
+		}
 		if time.Since(last) >= tickEvery {
 			last = time.Now()
 			if err := d.tick(); err != nil {
@@ -89,7 +92,7 @@ func (d *Daemon) finish() error {
 		err = errors.Join(err, e)
 	}
 	d.publishOwn()
-	err = errors.Join(err, d.kernel.Drain(d.record), d.tick())
+	err = errors.Join(err, d.drainDenials(), d.kernel.Drain(d.record), d.tick())
 	d.publishAll(d.tally.Flush(time.Now()))
 	d.publish(d.pipe.Own(d.guardEvent("stop", "")))
 	return err
@@ -116,9 +119,13 @@ func (d *Daemon) account() error {
 	if err != nil {
 		return err
 	}
+	d.publishLosses(&d.losses, a)
+	return d.accountDenials()
+}
+
+func (d *Daemon) publishLosses(l *losses, a kernel.Accounts) {
 	now := time.Now()
-	for _, l := range d.losses.update(a, now) {
-		d.publish(d.pipe.Own(&event.Event{Kind: event.KindLoss, Time: now, Loss: &l}))
+	for _, loss := range l.update(a, now) {
+		d.publish(d.pipe.Own(&event.Event{Kind: event.KindLoss, Time: now, Loss: &loss}))
 	}
-	return nil
 }

@@ -44,7 +44,8 @@ func (d *Daemon) Status() api.Status {
 	s := api.Status{
 		Version: d.cfg.Version, Instance: d.cfg.Instance, PID: os.Getpid(), StartedAt: d.started,
 		Mode:    string(d.mode()),
-		Policy:  api.Policy{Path: d.cfg.PolicyPath, Digest: d.cfg.Policy.Digest()},
+		Policy:  api.Policy{Path: d.force.Load().path, Digest: d.force.Load().policy.Digest()},
+		Enforcement: d.enforcement(),
 		Streams: d.hub.Streams(),
 	}
 	d.counts.mu.Lock()
@@ -54,6 +55,9 @@ func (d *Daemon) Status() api.Status {
 
 	a, read := d.losses.account()
 	s.Produced, s.Delivered, s.Lost = a.Produced, read, a.Lost
+	a, read = d.denials.account()
+	s.Produced, s.Delivered = s.Produced+a.Produced, s.Delivered+read
+	maps.Copy(s.Lost, a.Lost)
 	for _, l := range slices.Concat(d.log.Losses(), d.segments.Losses()) {
 		s.Lost[l.Cause] += l.Records
 	}

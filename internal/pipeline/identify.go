@@ -14,11 +14,15 @@ import (
 	"github.com/stockade-security/stockade/internal/sensor/system"
 )
 
-// identify tells the process table what the record says of tasks, and sets the event's process.
-func (p *Pipeline) identify(r *kernel.Record, e *event.Event) error {
-	task := identity.Task{
+func taskOf(r *kernel.Record) identity.Task {
+	return identity.Task{
 		PID: int(r.PID), StartNS: r.StartNS, Comm: r.Comm, UID: r.UID, GID: r.GID, CgroupID: r.CgroupID, KernelThread: r.KernelThread,
 	}
+}
+
+// identify tells the process table what the record says of tasks, and sets the event's process.
+func (p *Pipeline) identify(r *kernel.Record, e *event.Event) error {
+	task := taskOf(r)
 	switch r.Kind {
 	case event.KindExec:
 		x, ok := r.Learned.(*process.Exec)

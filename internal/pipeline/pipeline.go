@@ -55,12 +55,27 @@ func (p *Pipeline) Record(r *kernel.Record) (*event.Event, error) {
 	return p.Own(e), nil
 }
 
+// Denial is the way of a record of what the kernel has refused. decode fills the event's detail, and returns what adds the
+// violation once it is known who did it: the kernel has judged, so nobody judges again.
+func (p *Pipeline) Denial(r *kernel.Record, decode func(*kernel.Record, *event.Event) (accuse func(), err error)) (*event.Event, error) {
+	e := &event.Event{Kind: r.Kind, Evidence: r.Evidence, Errno: r.Errno, Time: p.wall(r.TimeNS)}
+	accuse, err := decode(r, e)
+	if err != nil {
+		return nil, fmt.Errorf("decode the denial of a %s: %w", r.Kind, err)
+	}
+	e.Process = p.cfg.Table.Lookup(taskOf(r))
+	if e.Exec != nil { // it did not come about: the process runs what it ran before
+		e.Exec.Caller = e.Process.Exe
+	}
+	p.reach(e)
+	accuse()
+	return p.number(e), nil
+}
+
 // Own judges and numbers an event that was not made from one record: a volume, a posture fact, the guard's own acts.
 // A zero Time is filled in, and so are Evidence and the id.
 func (p *Pipeline) Own(e *event.Event) *event.Event {
-	p.seq++
-	e.Seq = p.seq
-	e.ID = string(strconv.AppendUint(append([]byte(p.cfg.Run), '-'), p.seq, 10))
+	p.number(e)
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
@@ -70,6 +85,13 @@ func (p *Pipeline) Own(e *event.Event) *event.Event {
 	if e.Process != nil {
 		e.Violations = p.cfg.Judge(e)
 	}
+	return e
+}
+
+func (p *Pipeline) number(e *event.Event) *event.Event {
+	p.seq++
+	e.Seq = p.seq
+	e.ID = string(strconv.AppendUint(append([]byte(p.cfg.Run), '-'), p.seq, 10))
 	return e
 }
 

@@ -57,10 +57,11 @@ func (e *Enforcer) Decode(r *kernel.Record, ev *event.Event) (accuse func(), err
 	}
 	d := denial{body: body, first: first, second: second, cut: cut}
 	d.describe(ev)
-	e.mu.Lock()
-	img, mode := e.images[body.Generation], e.mode
-	e.mu.Unlock()
-	return func() { ev.Violations = []event.Violation{d.violation(img, mode, r, ev)} }, nil
+	var by known
+	if v, ok := e.images.Load(body.Generation); ok {
+		by, _ = v.(known)
+	}
+	return func() { ev.Violations = []event.Violation{d.violation(by.image, by.mode, r, ev)} }, nil
 }
 
 // text takes the next string of a record, "" if there is none.

@@ -48,11 +48,11 @@ type Enforcer struct {
 	links  map[string]attached // by program
 	words  uint32              // of an image's slot
 	active slot
-	// images are those whose denials may still come, by generation.
-	images map[uint32]*compile.Image
 	mode   policy.Mode
 	// inForce are the asks of the policy in force.
 	inForce uint32
+	// images are those whose denials may still come, by generation; Decode must not wait for a change.
+	images sync.Map
 	// before are the links of an earlier process, by their pins. They go once those that take their place are there.
 	before []string
 }
@@ -69,7 +69,7 @@ type slot struct {
 func Open(cfg Config) (e *Enforcer, err error) {
 	e = &Enforcer{
 		cfg: cfg, token: fmt.Sprintf("%x", time.Now().UnixNano()),
-		maps: map[string]*ebpf.Map{}, links: map[string]attached{}, images: map[uint32]*compile.Image{},
+		maps: map[string]*ebpf.Map{}, links: map[string]attached{},
 	}
 	defer func() {
 		if err != nil {
@@ -106,6 +106,18 @@ func (e *Enforcer) pins(names ...string) string {
 	return filepath.Join(append([]string{e.cfg.Pins, layoutVersion}, names...)...)
 }
 
+// known is an image in force, and the mode that it is in force in.
+type known struct {
+	image *compile.Image
+	mode  policy.Mode
+}
+
+// Pinned reports whether a guard has left anything pinned in a directory.
+func Pinned(pins string) bool {
+	entries, err := os.ReadDir(filepath.Join(pins, layoutVersion, "links"))
+	return err == nil && len(entries) > 0
+}
+
 // Close lets go of what is pinned without touching it: it stays in force.
 func (e *Enforcer) Close() error {
 	var errs []error
@@ -133,5 +145,10 @@ func (e *Enforcer) Release() error {
 	}
 	errs = append(errs, e.dropBefore())
 	e.active = slot{}
-	return errors.Join(append(errs, os.RemoveAll(e.cfg.Pins), os.RemoveAll(e.imagePath("")))...)
+	return errors.Join(append(errs, RemovePins(e.cfg.Pins, e.cfg.State))...)
+}
+
+// RemovePins ends what a process that is gone has left in force. Nobody may hold it any more.
+func RemovePins(pins, state string) error {
+	return errors.Join(os.RemoveAll(pins), os.RemoveAll(imagePath(state, "")))
 }

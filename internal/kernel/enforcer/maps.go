@@ -122,7 +122,7 @@ func (e *Enforcer) adopt() error {
 	}
 	e.active = slot{number: number, generation: head.Generation, digest: digest, since: modTime(e.pins("maps", "images"))}
 	if img, err := e.readImage(digest); err == nil {
-		e.images[head.Generation] = img
+		e.images.Store(head.Generation, known{image: img})
 	} else {
 		e.cfg.Logger.Warn("the policy in force is known by its digest alone, so its denials name no rules", "digest", digest, "error", err)
 	}
@@ -130,7 +130,9 @@ func (e *Enforcer) adopt() error {
 }
 
 // imagePath is where the image of a policy is kept for who adopts it.
-func (e *Enforcer) imagePath(digest string) string { return filepath.Join(e.cfg.State, "images", digest) }
+func (e *Enforcer) imagePath(digest string) string { return imagePath(e.cfg.State, digest) }
+
+func imagePath(state, digest string) string { return filepath.Join(state, "images", digest) }
 
 func (e *Enforcer) readImage(digest string) (*compile.Image, error) {
 	data, err := os.ReadFile(e.imagePath(digest))

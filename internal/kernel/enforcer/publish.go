@@ -192,11 +192,11 @@ func (c *change) flip() error {
 		return err
 	}
 	c.new.since = time.Now()
+	c.images.Store(c.new.generation, known{c.image, c.mode})
 	if err := c.maps["active"].Put(uint32(0), c.new.number); err != nil {
 		return errors.Join(err, c.setMode(c.Enforcer.mode))
 	}
 	c.active, c.Enforcer.mode = c.new, c.mode
-	c.images[c.new.generation] = c.image
 	return nil
 }
 
@@ -236,11 +236,12 @@ func (c *change) clean() error {
 		}
 	}
 	errs = append(errs, c.unbind(c.old), c.forgetImages(c.new.digest))
-	for generation := range c.images {
+	c.images.Range(func(generation, _ any) bool {
 		if generation != c.new.generation && generation != c.old.generation {
-			delete(c.images, generation)
+			c.images.Delete(generation)
 		}
-	}
+		return true
+	})
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("the policy is in force, but what is left of the one before could not be removed: %w", err)
 	}
