@@ -34,8 +34,8 @@ func newPolicyCheck() *cobra.Command {
 		Long: "Reads a policy file as the guard would and names every problem at once, with its line. A file without problems may\n" +
 			"still have warnings; with --strict they fail the check. For each rule it says the best that this kernel can do about\n" +
 			"an access that breaks it: prevent it, kill the task that did it, observe it, or none of these, and why nothing\n" +
-			"better. A question mark means that a mechanism could not be tried, as without root. This version of the guard\n" +
-			"observes only, whatever the kernel can do.",
+			"better. A question mark means that a mechanism could not be tried, as without root. Rules prevent in enforce mode\n" +
+			"alone; this version of the guard prevents by LSM and cgroup programs, and by nothing else yet.",
 		Example: "  sudo stockade policy check /etc/stockade/policy.yaml\n" +
 			"  stockade policy check --strict policy.yaml   # in CI: exit code 2 on warnings\n" +
 			"  stockade policy check --kernel facts.json policy.yaml   # for the machine where `stockade doctor -o json` wrote the file",
@@ -58,8 +58,6 @@ type checked struct {
 	// Kernel is the release that the abilities of Rules are of.
 	Kernel string         `json:"kernel,omitempty"`
 	Rules  []enforce.Rule `json:"rules"`
-	// GuardEnforces: this version's guard does what a rule's ability says.
-	GuardEnforces bool `json:"guard_enforces"`
 }
 
 func checkPolicy(c *cobra.Command, path string, f checkFlags) error {
@@ -142,11 +140,7 @@ func writeChecked(out io.Writer, entries int, result checked) error {
 	if len(result.Rules) == 0 {
 		return nil
 	}
-	if err := writeAbilities(out, result.Kernel, result.Rules); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(out, "\nThis version of the guard observes only: what is not allowed is recorded, and never prevented.")
-	return err
+	return writeAbilities(out, result.Kernel, result.Rules)
 }
 
 // writeAbilities writes a row for neighbouring rules of one key with one answer, and each reason once, below.

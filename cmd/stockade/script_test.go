@@ -19,6 +19,7 @@ import (
 	"github.com/stockade-security/stockade/internal/api"
 	"github.com/stockade-security/stockade/internal/confine"
 	"github.com/stockade-security/stockade/internal/kernel/probe"
+	"github.com/stockade-security/stockade/policy"
 )
 
 func TestMain(m *testing.M) {
@@ -93,7 +94,10 @@ type scripted struct {
 	stopped chan struct{}
 }
 
-func (g *scripted) Stop() { g.stop.Do(func() { close(g.stopped) }) }
+func (g *scripted) Apply(string, string, api.Peer) error { return nil }
+func (g *scripted) SetMode(policy.Mode, api.Peer) error  { return nil }
+func (g *scripted) Release(api.Peer) error               { return nil }
+func (g *scripted) Stop()                                { g.stop.Do(func() { close(g.stopped) }) }
 
 // Subscribe yields the events, and the end when there are any.
 func (g *scripted) Subscribe(buffer int) *api.Subscription {

@@ -35,11 +35,11 @@ type Status struct {
 	PID       int       `json:"pid"`
 	StartedAt time.Time `json:"started_at"`
 	// Mode is audit, alert or enforce.
-	Mode    string   `json:"mode"`
-	Policy  Policy   `json:"policy"`
+	Mode   string `json:"mode"`
+	Policy Policy `json:"policy"`
 	// Enforcement is absent where nothing is refused.
 	Enforcement *Enforcement `json:"enforcement,omitempty"`
-	Sensors []Sensor `json:"sensors"`
+	Sensors     []Sensor     `json:"sensors"`
 	// Events counts what was recorded, by kind; Violations what the policy said of it.
 	Events     map[event.Kind]uint64 `json:"events"`
 	Violations Violations            `json:"violations"`

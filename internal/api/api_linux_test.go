@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stockade-security/stockade/event"
+	"github.com/stockade-security/stockade/policy"
 )
 
 // TestMain fails if a stream or a connection outlives the tests.
@@ -56,6 +57,25 @@ func (g *guard) Stop() {
 	if g.stopped.Add(1) == 1 && g.onStop != nil {
 		go g.onStop()
 	}
+}
+
+// What a guard is asked to change is kept in its status.
+func (g *guard) Apply(path, digest string, _ Peer) error {
+	if digest == "" {
+		return &Refusal{Err: errors.New("it has changed")}
+	}
+	g.status.Policy = Policy{Path: path, Digest: digest}
+	return nil
+}
+
+func (g *guard) SetMode(mode policy.Mode, _ Peer) error {
+	g.status.Mode = string(mode)
+	return nil
+}
+
+func (g *guard) Release(Peer) error {
+	g.status.Enforcement = nil
+	return nil
 }
 
 // asRoot lets the tests run as anybody: who is really there is what TestPeer and TestOthersAreRefused look at.
@@ -163,7 +183,7 @@ func TestStopWaitsForTheSocket(t *testing.T) {
 	g := &guard{}
 	s, socket := serve(t, g, nil)
 	g.onStop = func() { _ = s.Close(context.Background()) }
-	if err := dial(t, socket).Stop(t.Context()); err != nil {
+	if err := dial(t, socket).Stop(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	if g.stopped.Load() != 1 {
@@ -178,7 +198,7 @@ func TestStopGivesUpWithItsContext(t *testing.T) {
 	_, socket := serve(t, &guard{}, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := dial(t, socket).Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if err := dial(t, socket).Stop(ctx, false); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("err = %v, want the deadline", err)
 	}
 }
@@ -200,3 +220,29 @@ func TestCloseWithoutServe(t *testing.T) {
 		t.Errorf("dial after close: %v", err)
 	}
 }
+
+// TestChanges: what is asked for reaches the guard, and what it refuses comes back as a bad request.
+func TestChanges(t *testing.T) {
+	_, socket := serve(t, &guard{status: Status{Enforcement: &Enforcement{Digest: "x"}}}, nil)
+	c := dial(t, socket)
+	s, err := c.Apply(t.Context(), "/p.yaml", "d1")
+	if err != nil || s.Policy != (Policy{Path: "/p.yaml", Digest: "d1"}) {
+		t.Errorf("%+v, %v", s.Policy, err)
+	}
+	if s, err = c.SetMode(t.Context(), policy.ModeEnforce); err != nil || s.Mode != "enforce" {
+		t.Errorf("%s, %v", s.Mode, err)
+	}
+	for _, err := range []error{
+		second(c.Apply(t.Context(), "/p.yaml", "")),
+		second(c.SetMode(t.Context(), "strict")),
+	} {
+		if p := (*Problem)(nil); !errors.As(err, &p) || p.Code != CodeBadRequest {
+			t.Errorf("%v", err)
+		}
+	}
+	if s, err := c.Status(t.Context()); err != nil || s.Mode != "enforce" || s.Policy.Digest != "d1" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func second(_ Status, err error) error { return err }

@@ -11,7 +11,7 @@ import (
 // not forgery: whoever can write an image can compute it.
 const (
 	magic         = "STOCKADE"
-	FormatVersion = 1
+	FormatVersion = 2
 	headBytes     = len(magic) + 4 + sha256.Size
 )
 

@@ -99,7 +99,7 @@ func TestNoImage(t *testing.T) {
 	for want, data := range map[string][]byte{
 		"decode image: it is no image":                      nil,
 		"decode image: it is no image ":                     changed(0),
-		"decode image: its format is version 2, and this ":  changed(8),
+		"decode image: its format is version 3, and this ":  changed(8),
 		"decode image: it is damaged: its digest is":        changed(len(data) - 1),
 		"decode image: it is damaged: its digest is ":       data[:len(data)-1],
 		"decode image: 1 bytes too many":                    sealed(append(bytes.Clone(data[headBytes:]), 0)),

@@ -60,7 +60,7 @@ func newCompiler(p *policy.Policy) *compiler {
 }
 
 func settings(p *policy.Policy) Settings {
-	s := Settings{Lease: p.DNS.Lease, Anomaly: p.Anomaly, Alerts: p.Alerts, Sinks: p.Sinks}
+	s := Settings{BreakGlass: p.BreakGlass, Lease: p.DNS.Lease, Anomaly: p.Anomaly, Alerts: p.Alerts, Sinks: p.Sinks}
 	for _, r := range p.DNS.Resolvers.Rules {
 		s.Resolvers = append(s.Resolvers, r.Prefixes...)
 	}

@@ -139,6 +139,7 @@ func (c *codec) firewall(f *Firewall) {
 }
 
 func (c *codec) settings(s *Settings) {
+	text(c, &s.BreakGlass)
 	c.position(&s.Lease.Pos)
 	number(c, &s.Lease.Floor, 8)
 	number(c, &s.Lease.Grace, 8)

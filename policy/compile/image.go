@@ -281,6 +281,7 @@ type Zone struct {
 
 // Settings are what no decision depends on: they pass through to who acts on them.
 type Settings struct {
+	BreakGlass policy.BreakGlass
 	Lease     policy.Lease
 	Resolvers []netip.Prefix
 	Anomaly   policy.Anomaly
