@@ -89,7 +89,7 @@ struct cred {
 	kuid_t euid;
 	kgid_t egid;
 	struct user_namespace *user_ns;
-	struct { __u64 bits; } cap_effective; /* two __u32 before 6.3, one __u64 since: the same eight bytes */
+	struct { __u64 bits; } cap_permitted, cap_effective; /* two __u32 before 6.3, one __u64 since: the same eight bytes */
 };
 struct ns_common { unsigned int inum; };
 struct uts_namespace { struct ns_common ns; };
@@ -114,7 +114,8 @@ struct mm_struct {
 typedef struct { int counter; } atomic_t;
 struct signal_struct { atomic_t live; int group_exit_code; unsigned int flags; };
 struct thread_info { __u32 status; };
-struct kernfs_node { __u64 id; };
+struct kernfs_node { __u64 id; const char *name; struct kernfs_node *__parent; };
+struct kernfs_node___before615 { struct kernfs_node *parent; };
 struct cgroup { struct kernfs_node *kn; };
 struct css_set { struct cgroup *dfl_cgrp; }; /* the one in the v2 tree */
 struct task_struct {
@@ -138,7 +139,8 @@ struct task_struct {
 };
 struct kernel_siginfo { int si_code; };
 struct module { char name[56]; };
-struct linux_binprm { struct file *file; const char *filename, *interp; struct mm_struct *mm; };
+struct linux_binprm { struct file *file; const char *filename, *interp; struct mm_struct *mm; struct cred *cred; };
+struct bpf_iter__task { struct task_struct *task; };
 
 #pragma clang attribute pop
 

@@ -17,9 +17,10 @@ struct label {
 	__u64 start_ns; /* of the task, so that a number that is used again is not taken for it */
 };
 
-/* The labels. On 6.1 with preempt=full a look-up in task storage gives nothing for a labelled task now and then, because
- * another one was preempted amid its own; so each label stands in a hash by thread id too. Not pre-allocated: labelled
- * tasks alone take memory; one that finds no room is not created (lsm/task_alloc). */
+/* The labels: in task storage, and in a hash by process, because all threads of one have the same label. The hash is for
+ * programs that cannot use task storage, and for 6.1: there a look-up in task storage gives nothing for a labelled task now
+ * and then, with preempt=full, because another one was preempted amid its own. Not pre-allocated: labelled tasks alone take
+ * memory. */
 struct { __uint(type, BPF_MAP_TYPE_TASK_STORAGE); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, int); __type(value, struct label); } labels SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 65536); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, __u32); __type(value, struct label); } labels_by_tid SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_TASK_STORAGE); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, int); __type(value, struct scratch); } scratches SEC(".maps");
@@ -50,23 +51,25 @@ static __always_inline const struct setting *the_settings(void)
 
 static __always_inline struct label *label_by_tid(struct task_struct *t)
 {
-	__u32 tid = t->pid;
-	struct label *l = bpf_map_lookup_elem(&labels_by_tid, &tid);
-	return l && l->start_ns == t->start_boottime ? l : 0;
+	__u32 tgid = t->tgid;
+	struct label *l = bpf_map_lookup_elem(&labels_by_tid, &tgid);
+	return l && l->start_ns == t->group_leader->start_boottime ? l : 0;
 }
 
-/* A task's label, NULL for one without. Since 6.2, which has bpf_rdonly_cast, task storage tells the truth. Programs that
- * cannot use task storage (cgroup hooks before 6.18) have TID_LABELS defined. */
+/* Whether task storage tells the truth: since 6.2, which has bpf_rdonly_cast. Before, the hash does, and storage stands in for
+ * what the hash had no room for. */
+#define TRUE_STORAGE (&bpf_rdonly_cast)
+
+/* A task's label, NULL for one without. Programs that cannot use task storage (cgroup hooks before 6.18) have TID_LABELS
+ * defined. */
 static __always_inline struct label *label_of(struct task_struct *t)
 {
-#ifndef TID_LABELS
-	struct label *l = bpf_task_storage_get(&labels, t, 0, 0);
-	if (l)
-		return l;
-	if (&bpf_rdonly_cast)
-		return 0;
-#endif
+#ifdef TID_LABELS
 	return label_by_tid(t);
+#else
+	struct label *l = TRUE_STORAGE ? 0 : label_by_tid(t);
+	return l ? l : bpf_task_storage_get(&labels, t, 0, 0);
+#endif
 }
 
 /* One judgement of the current task: in which image, as whom, by what. */

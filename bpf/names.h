@@ -29,7 +29,9 @@ struct bound_key { __u64 inode; __u32 device, generation, slot, pad; };
 /* The place of the exact path in the image. Written by the program bind_file. */
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 65536); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, struct bound_key); __type(value, __u32); } bound SEC(".maps");
 
-extern void rename_lock __ksym; /* a seqlock_t: its sequence count comes first; odd while a rename is under way */
+/* A seqlock_t: its sequence count comes first; odd while a rename is under way. Kernels without CONFIG_KALLSYMS_ALL do not tell
+ * where it is: there a rename can tear a name. */
+extern void rename_lock __ksym __weak;
 
 /* What is to be named. A new name has its directory's mount, and a dentry that may be negative. */
 struct object_ref { struct vfsmount *mnt; struct dentry *dentry; struct inode *inode; /* NULL: there is none yet */ };
@@ -104,8 +106,9 @@ static long climb_step(__u32 i, struct climb *c)
 
 static __always_inline __u32 renames(void)
 {
-	__u32 n = 1;
-	bpf_probe_read_kernel(&n, sizeof(n), &rename_lock);
+	__u32 n = 0;
+	if (&rename_lock)
+		bpf_probe_read_kernel(&n, sizeof(n), &rename_lock);
 	return n;
 }
 
