@@ -1,4 +1,4 @@
-package verdict_test
+package naive
 
 import (
 	"net"
@@ -166,7 +166,7 @@ func nameForm(rule, name string) int {
 }
 
 // network answers the operations on sockets.
-func (p *textPolicy) network(e *textEntry, a *verdict.Access) said {
+func (p *Policy) network(e *textEntry, a *verdict.Access) said {
 	allowed, blocked := e.list("allowed_network"), e.list("blocked_network")
 	own := a.Op == verdict.OpBind || a.Op == verdict.OpListen
 	switch {
@@ -189,7 +189,7 @@ func (p *textPolicy) network(e *textEntry, a *verdict.Access) said {
 }
 
 // peers answers by two lists; rest is what speaks for what neither names.
-func (p *textPolicy) peers(blocked, allowed, rest textList, a *verdict.Access) said {
+func (p *Policy) peers(blocked, allowed, rest textList, a *verdict.Access) said {
 	var all, unnamed []said
 	for i, l := range []textList{blocked, allowed} {
 		for _, r := range l.rules {
@@ -230,7 +230,7 @@ func (p *textPolicy) peers(blocked, allowed, rest textList, a *verdict.Access) s
 }
 
 // packet answers what comes in: the first zone of the interface speaks.
-func (p *textPolicy) packet(a *verdict.Access) said {
+func (p *Policy) packet(a *verdict.Access) said {
 	for _, zone := range p.zones {
 		if !slices.ContainsFunc(zone.list("interfaces").rules, func(r textRule) bool { return p.pattern(r.text).MatchString(a.Interface) }) {
 			continue

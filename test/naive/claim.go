@@ -1,4 +1,4 @@
-package verdict_test
+package naive
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 )
 
 // claim finds the entry of a task; nil is the default one.
-func (p *textPolicy) claim(task verdict.Facts, ancestors []event.Ref) *textEntry {
+func (p *Policy) claim(task verdict.Facts, ancestors []event.Ref) *textEntry {
 	if e := p.claimed(task); e != nil {
 		return e
 	}
@@ -26,7 +26,7 @@ func (p *textPolicy) claim(task verdict.Facts, ancestors []event.Ref) *textEntry
 	return p.fallback
 }
 
-func (p *textPolicy) claimed(task verdict.Facts) *textEntry {
+func (p *Policy) claimed(task verdict.Facts) *textEntry {
 	var best *textEntry
 	var by [4]int
 	exe := cleaned(task.Exe)
@@ -40,7 +40,7 @@ func (p *textPolicy) claimed(task verdict.Facts) *textEntry {
 }
 
 // claims tests every condition of an entry: the executable's most specific pattern counts, then how many conditions there are.
-func (p *textPolicy) claims(e *textEntry, task verdict.Facts, exe string) (specificity [4]int, ok bool) {
+func (p *Policy) claims(e *textEntry, task verdict.Facts, exe string) (specificity [4]int, ok bool) {
 	conditions := 0
 	hold := func(key string, holds func(text string) bool) bool {
 		l := e.list("match." + key)

@@ -1,4 +1,4 @@
-package verdict_test
+package naive
 
 import (
 	"fmt"
@@ -15,14 +15,12 @@ type author struct {
 	*rand.Rand
 	text strings.Builder
 	line int
-	p    *textPolicy
-	// keys counts what the policies hold, by key.
-	keys map[string]int
+	p    *Policy
 }
 
-// writePolicy returns a policy file and what it says.
-func writePolicy(r *rand.Rand, keys map[string]int) (string, *textPolicy) {
-	w := &author{Rand: r, keys: keys, p: &textPolicy{host: newEntry("host", 0), patterns: map[string]*regexp.Regexp{}}}
+// Write returns the text of a random policy, and what it says. Every number that r may yield makes one that can be read.
+func Write(r *rand.Rand) (string, *Policy) {
+	w := &author{Rand: r, p: &Policy{host: newEntry("host", 0), patterns: map[string]*regexp.Regexp{}}}
 	w.put(0, "mode: %s", oneOf(w, string(policy.ModeAudit), string(policy.ModeAlert)))
 	w.put(0, "processes:")
 	names := []string{"a", "b", "ab", "x.y", "e4"}
@@ -68,7 +66,6 @@ func oneOf(w *author, from ...string) string { return from[w.IntN(len(from))] }
 
 // list writes a list of up to six rules, each in a line of its own; name is what the matcher calls it.
 func (w *author) list(e *textEntry, depth int, name string, rule func() string) {
-	w.keys[name]++
 	key := name[strings.LastIndexByte(name, '.')+1:]
 	l := &textList{present: true}
 	e.lists[name] = l
@@ -85,7 +82,6 @@ func (w *author) list(e *textEntry, depth int, name string, rule func() string) 
 }
 
 func (w *author) set(e *textEntry, depth int, key, value string) {
-	w.keys[key]++
 	e.values[key] = textRule{value, w.put(depth, "%s: %s", key, value)}
 }
 

@@ -1,4 +1,4 @@
-package verdict_test
+package naive
 
 import (
 	"regexp"
@@ -6,7 +6,7 @@ import (
 )
 
 // pattern is what a glob is as a regular expression.
-func (p *textPolicy) pattern(glob string) *regexp.Regexp {
+func (p *Policy) pattern(glob string) *regexp.Regexp {
 	if p.patterns[glob] == nil {
 		expression, _, rest := translate(glob, false)
 		if rest != "" {
