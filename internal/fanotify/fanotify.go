@@ -59,7 +59,7 @@ type Denial struct {
 	Task     verdict.Task
 	Access   verdict.Access
 	Decision verdict.Decision
-	// Seen is the object's path as the task reached it; Access.Path is the one that the rule names.
+	// Seen is the object's path as the task reached it, empty if that is too long; Access.Path is the one that the rule names.
 	Seen string
 }
 
@@ -86,7 +86,7 @@ const (
 type Status struct {
 	// Objects are marked paths and directories; Missing those that do not exist now.
 	Objects, Missing int
-	// Unguarded are the paths that the kernel refuses to mark, with its reason.
+	// Unguarded are the paths that cannot be marked, with the reason.
 	Unguarded map[string]string
 	// Keeper says that a second process watches over this one.
 	Keeper bool

@@ -33,8 +33,9 @@ type group struct {
 	end   chan struct{} // closed when the reader ends
 	wg    sync.WaitGroup
 
-	// reading is since when the reader is at work on what it has read; 0 while it waits for more.
-	reading atomic.Int64
+	// moved is when the reader last went on, in Unix nanoseconds; idle says that it has handed out all that it has read.
+	moved atomic.Int64
+	idle  atomic.Bool
 
 	mu      sync.Mutex
 	waiting map[*question]struct{}
@@ -79,7 +80,10 @@ func (g *group) read() {
 	defer close(g.queue)
 	buf := make([]byte, batch*eventBytes)
 	for {
+		g.idle.Store(true)
 		n, err := g.file.Read(buf)
+		g.idle.Store(false)
+		g.moved.Store(time.Now().UnixNano())
 		switch {
 		case errors.Is(err, os.ErrClosed):
 			return
@@ -87,12 +91,10 @@ func (g *group) read() {
 			g.guard.failed.Add(1) // the kernel could not open the event's descriptor, and has refused
 			continue
 		}
-		g.reading.Store(time.Now().UnixNano())
 		for _, q := range g.accept(parse(buf[:n])) {
-			g.reading.Store(time.Now().UnixNano())
 			g.hand(q)
+			g.moved.Store(time.Now().UnixNano())
 		}
-		g.reading.Store(0)
 	}
 }
 

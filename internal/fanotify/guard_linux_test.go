@@ -206,6 +206,25 @@ func TestPrivateNamespace(t *testing.T) {
 	}
 }
 
+// TestDeep opens links whose paths the kernel cannot tell.
+func TestDeep(t *testing.T) {
+	dir := disk(t)
+	write(t, 0o644, dir+"/key", dir+"/free")
+	var got reports
+	guard(t, Config{Image: image(t, denyKey(dir)), Report: got.add})
+	cmd := opener(deep, dir+"/key", dir+"/free")
+	cmd.Dir = dir
+	text, err := cmd.Output()
+	if err != nil || string(text) != "1\n0\n" {
+		t.Errorf("opens give %q, %v", text, err)
+	}
+	for _, d := range got.await(t, 1) {
+		if d.Seen != "" || d.Access.Path != dir+"/key" {
+			t.Errorf("%+v", d)
+		}
+	}
+}
+
 // TestWhom lets through whom the policy does, in audit mode, by a list of readers, or spared.
 func TestWhom(t *testing.T) {
 	dir := disk(t)

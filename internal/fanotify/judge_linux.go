@@ -19,8 +19,7 @@ import (
 func (g *group) judge(q *question) {
 	seen, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(q.fd))
 	if err != nil {
-		g.answer(q, unix.FAN_ALLOW, &g.guard.released)
-		return
+		seen = "" // longer than PATH_MAX: the object is known by its inode all the same
 	}
 	pid := groupOf(q.tid)
 	d := Denial{PID: pid, TID: q.tid, Image: g.img, Task: g.guard.cfg.Identify(g.img, pid), Seen: seen}

@@ -92,8 +92,25 @@ func openerMain(args []string) int {
 		fmt.Println(int(errno))
 		return 0
 	}
-	if flags == untilEnd {
+	switch flags {
+	case untilEnd:
 		return openUntilEnd(args[1])
+	case deep:
+		for range 20 { // the path has more than PATH_MAX bytes then
+			name := strings.Repeat("d", 255)
+			if err := errors.Join(unix.Mkdir(name, 0o755), unix.Chdir(name)); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+		}
+		for i, name := range args[1:] {
+			args[1+i] = strconv.Itoa(i)
+			if err := unix.Link(name, args[1+i]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+		}
+		flags = unix.O_RDONLY
 	}
 	for _, name := range args[1:] {
 		var fd int
@@ -114,11 +131,12 @@ func openerMain(args []string) int {
 }
 
 // As flags, openat2 stands for that call, for writing only, program for running the file, and untilEnd for reading it again
-// and again.
+// and again, deep for reading links to them whose path is too long to be told.
 const (
 	openat2  = -1
 	program  = -2
 	untilEnd = -3
+	deep     = -4
 )
 
 // openUntilEnd opens a file until the input ends, and prints how often that was refused, and how often not.

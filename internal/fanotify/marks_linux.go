@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -120,17 +121,17 @@ func (m *marks) refresh(all bool) {
 // enter marks a directory if another one stands there than before, and says whether its names may have changed.
 func (m *marks) enter(d *directory) bool {
 	st, err := stat(unix.AT_FDCWD, d.path, 0)
+	if err == nil && (!d.here || d.key != keyOf(&st)) {
+		st, err = m.mark(d.path, d.mask|unix.FAN_EVENT_ON_CHILD)
+		d.sure = false
+	}
+	m.note(d.path, err)
 	if err != nil {
 		changed := d.here
 		d.here, d.sure = false, false
-		m.note(d.path, err)
 		return changed
 	}
-	k := keyOf(&st)
-	if !d.here || d.key != k {
-		d.here, d.key, d.sure = true, k, false
-		m.mark(d.path, d.mask|unix.FAN_EVENT_ON_CHILD)
-	}
+	d.here, d.key = true, keyOf(&st)
 	if d.sure && st.Ctime == d.changed {
 		return false
 	}
@@ -142,16 +143,16 @@ func (m *marks) enter(d *directory) bool {
 // find marks what stands at a file's path, if that is new.
 func (m *marks) find(f *file) {
 	st, err := stat(unix.AT_FDCWD, f.path, 0)
+	known := err == nil && slices.Contains(f.keys, keyOf(&st))
+	if err == nil && !known {
+		st, err = m.mark(f.path, f.mask)
+	}
+	m.note(f.path, err)
 	f.here = err == nil
-	if err != nil {
-		m.note(f.path, err)
+	if err != nil || known {
 		return
 	}
 	k := keyOf(&st)
-	if slices.Contains(f.keys, k) {
-		return
-	}
-	m.mark(f.path, f.mask)
 	f.keys = append(f.keys, k)
 	m.files[k] = append(m.files[k], f)
 	if len(f.keys) > remembered {
@@ -168,8 +169,27 @@ func (m *marks) forget(f *file) {
 	}
 }
 
-func (m *marks) mark(name string, mask uint64) {
-	m.note(name, unix.FanotifyMark(m.group, unix.FAN_MARK_ADD, mask|unix.FAN_ONDIR, unix.AT_FDCWD, name))
+var errServer = errors.New("its file system asks another process (FUSE), which could hold up whoever is to answer")
+
+// mark marks what a path leads to, and says what that is. To answer, the kernel opens the object for this process, so that
+// one of a FUSE file system could keep everybody waiting.
+func (m *marks) mark(name string, mask uint64) (st unix.Statx_t, err error) {
+	fd, err := unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return st, err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return st, err
+	}
+	if fs.Type == unix.FUSE_SUPER_MAGIC {
+		return st, errServer
+	}
+	if st, err = stat(fd, "", unix.AT_EMPTY_PATH); err != nil {
+		return st, err
+	}
+	return st, unix.FanotifyMark(m.group, unix.FAN_MARK_ADD, mask|unix.FAN_ONDIR, unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd))
 }
 
 // note keeps why something cannot be marked. That it is not there is no reason: it is looked for again.
@@ -210,10 +230,13 @@ func (m *marks) flush() error {
 	return nil
 }
 
-// names returns the paths to judge an open by: the one that the task used, and what rules call the object. Denials only
-// follow from block rules, so a name too many can only deny.
+// names returns the paths to judge an open by: the one that the task used, if it has one, and what rules call the object.
+// Denials only follow from block rules, so a name too many can only deny.
 func (m *marks) names(fd int, seen string, tid int) []string {
-	out := []string{seen}
+	var out []string
+	if seen != "" {
+		out = append(out, seen)
+	}
 	st, err := stat(fd, "", unix.AT_EMPTY_PATH)
 	if err != nil {
 		return out
@@ -225,11 +248,15 @@ func (m *marks) names(fd int, seen string, tid int) []string {
 	for _, f := range known {
 		out = append(out, f.path)
 	}
+	base := "?" // any name will do: the rule is for all of them
+	if seen != "" {
+		base = path.Base(seen)
+	}
 	parent, told := parentOf(&st, seen, tid)
 	for _, d := range m.dirs {
 		// A parent that is not told may be any of them, unless the object's own mark explains the event.
 		if d.children && (told && d.key == parent || !told && len(known) == 0) {
-			out = append(out, d.path+"/"+path.Base(seen))
+			out = append(out, path.Join(d.path, base))
 		}
 	}
 	return out
@@ -238,6 +265,9 @@ func (m *marks) names(fd int, seen string, tid int) []string {
 // parentOf finds the directory in which an open file stands. A path is believed only if file and directory are on the same
 // mount: else the file is the root of a mount, or the path is another mount namespace's and leads elsewhere here.
 func parentOf(st *unix.Statx_t, seen string, tid int) (key, bool) {
+	if !path.IsAbs(seen) {
+		return key{}, false
+	}
 	dir := path.Dir(seen)
 	for _, name := range []string{dir, fmt.Sprintf("/proc/%d/root%s", tid, dir)} {
 		if at, err := stat(unix.AT_FDCWD, name, 0); err == nil && at.Mnt_id == st.Mnt_id {

@@ -27,11 +27,21 @@ func (g *group) watch() {
 			if n := g.release(now.Add(-bound)); n > 0 {
 				g.guard.tell(Release{Time: now, Opens: n, By: ByWatchdog})
 			}
-			if since := g.reading.Load(); since == 0 || now.UnixNano()-since < int64(bound) {
+			if g.moves(now) {
 				_ = g.guard.line.say(sayBeat, g.id, nil) // the keeper takes silence for what it is
 			}
 		}
 	}
+}
+
+// moves says whether the reader goes on: within Bound it has either read something, or found nothing to read. It may stand in
+// the kernel too, where a file is opened for it whose server does not answer.
+func (g *group) moves(now time.Time) bool {
+	pending, err := unix.IoctlGetInt(g.marks.group, unix.TIOCINQ) // FIONREAD
+	if err != nil || pending == 0 && g.idle.Load() {
+		g.moved.Store(now.UnixNano())
+	}
+	return now.UnixNano()-g.moved.Load() < int64(g.guard.cfg.Bound)
 }
 
 // release lets through what has waited since before a time.
