@@ -1,6 +1,7 @@
 package fanotify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -51,6 +52,7 @@ func guard(t *testing.T, cfg Config) *Guard {
 	if cfg.Identify == nil {
 		cfg.Identify = everybody
 	}
+	cfg.Bound = cmp.Or(cfg.Bound, patience)
 	g, err := Open(cfg)
 	if err != nil {
 		t.Fatal(err)
