@@ -262,6 +262,9 @@ func TestWhom(t *testing.T) {
 			if err := g.Close(); err != nil {
 				t.Error(err)
 			}
+			if c.want == 0 {
+				return
+			}
 			if errno := open(t, unix.O_RDONLY, dir+"/key"); errno != 0 {
 				t.Errorf("after Close open gives %v", errno)
 			}

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -99,6 +100,20 @@ func openerMain(args []string) int {
 	switch flags {
 	case untilEnd:
 		return openUntilEnd(args[1])
+	case together:
+		var wg sync.WaitGroup
+		for _, name := range args[1:] {
+			wg.Go(func() {
+				fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+				if err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					os.Exit(1)
+				}
+				_ = unix.Close(fd)
+			})
+		}
+		wg.Wait()
+		return 0
 	case deep:
 		for range 20 { // the path has more than PATH_MAX bytes then
 			name := strings.Repeat("d", 255)
@@ -135,12 +150,14 @@ func openerMain(args []string) int {
 }
 
 // As flags, openat2 stands for that call, for writing only, program for running the file, and untilEnd for reading it again
-// and again, deep for reading links to them whose path is too long to be told.
+// and again, deep for reading links to them whose path is too long to be told, and together for
+// reading them all at the same time.
 const (
 	openat2  = -1
 	program  = -2
 	untilEnd = -3
 	deep     = -4
+	together = -5
 )
 
 // openUntilEnd opens a file until the input ends, and prints how often that was refused, and how often not.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -55,15 +54,10 @@ func TestStall(t *testing.T) {
 		t.Error("one is stuck, and nothing is judged")
 	}
 	slow.Store(true)
-	var wg sync.WaitGroup
-	for range queued + 3*workers { // more than the queue holds
-		wg.Go(func() {
-			if fd, err := exec.Command("/bin/cat", dir+"/key").CombinedOutput(); err != nil {
-				t.Errorf("%s: %v", fd, err)
-			}
-		})
+	const many = queued + 3*workers // more than the queue holds
+	if text, err := opener(together, slices.Repeat([]string{dir + "/key"}, many)...).Output(); err != nil {
+		t.Errorf("%d opens stall: %q, %v", many, text, err)
 	}
-	wg.Wait()
 	// All are stuck: what comes now does not wait for them.
 	names := slices.Repeat([]string{dir + "/key"}, 40)
 	start = time.Now()
@@ -76,7 +70,7 @@ func TestStall(t *testing.T) {
 	if !judges(t, dir) {
 		t.Error("it does not judge again")
 	}
-	want := uint64(queued + 3*workers + 1 + len(names))
+	want := uint64(many + 1 + len(names))
 	if s := g.Status(); s.Released < want || !eventually(func() bool { return released.Load() > 0 }) {
 		t.Errorf("%d released, at least %d were; told %d", s.Released, want, released.Load())
 	}
