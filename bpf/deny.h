@@ -6,6 +6,8 @@
 #include "names.h"
 
 #define EPERM 1
+#define EEXIST 17
+#define SIGKILL 9
 
 /* Why. */
 enum reason {

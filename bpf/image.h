@@ -15,6 +15,7 @@ enum ask {
 	ASK_PACKET = 1 << 7, ASK_SYSCALL = 1 << 8, ASK_CAPABILITY = 1 << 9, ASK_NO_SUDO = 1 << 10, ASK_SIGNAL = 1 << 11, ASK_PTRACE = 1 << 12,
 	ASK_PROCESSES = 1 << 13, ASK_DEVICE = 1 << 14, ASK_MOUNT = 1 << 15, ASK_MODULE = 1 << 16, ASK_BPF = 1 << 17, ASK_SETTIME = 1 << 18,
 	ASK_KEYRING = 1 << 19, ASK_IO_URING = 1 << 20, ASK_PRCTL = 1 << 21, ASK_METADATA = 1 << 22, ASK_IDENTITY = 1 << 23,
+	ASK_SYSCALL_KILL = 1 << 24,
 };
 
 struct range { __u32 first, count; };

@@ -43,7 +43,7 @@ struct qstr {
 	};
 	const unsigned char *name;
 };
-struct super_block { __u32 s_dev; unsigned long s_flags, s_magic; };
+struct super_block { __u32 s_dev; unsigned long s_flags, s_magic; void *s_bdev; char s_id[32]; };
 typedef struct { __u32 val; } kuid_t;
 typedef struct { __u32 val; } kgid_t;
 struct inode {

@@ -79,22 +79,22 @@ struct judging {
 	__u32 flags, pad;    /* of the label */
 };
 
-/* Starts to judge the current task, if any rule asks about such an access and the task's entry enforces: returns the
- * image, or NULL. Without an image, and for kernel threads, nothing is judged. */
-static __always_inline image judging(struct judging *j, __u32 asks)
+/* Starts to judge a task, if any rule asks about such an access and the task's entry enforces: returns the image, or NULL.
+ * Without an image, and for kernel threads, nothing is judged; nor what happens in a task that is not watched. */
+static __always_inline image judging_as(struct judging *j, struct task_struct *t, __u32 asks)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
 	__u32 zero = 0, *slot = bpf_map_lookup_elem(&active, &zero);
 	if (!slot || t->flags & PF_KTHREAD)
 		return 0;
-	j->slot = *slot;
-	if (j->slot >= IMAGES)
+	__u32 n = *slot;
+	if (n >= IMAGES)
 		return 0;
-	image img = image_of(j->slot);
+	j->slot = n;
+	image img = image_of(n);
 	if (!img || !(HEAD(img, any_asks) & asks))
 		return 0;
 	struct label *l = label_of(t);
-	__u32 number = l ? l->task[j->slot].subject : 0;
+	__u32 number = l ? l->task[n].subject : 0;
 	j->subject = subject_at(img, number);
 	const struct setting *s = the_settings();
 	__u32 mode = s ? s->mode : MODE_POLICY;
@@ -102,8 +102,9 @@ static __always_inline image judging(struct judging *j, __u32 asks)
 		return 0;
 	if (!((HEAD(img, host_asks) | FIELD(img, j->subject, subject, asks)) & asks) || !in_scope())
 		return 0;
-	if (l) {
-		j->who = l->task[j->slot];
+	asm volatile("" : "+r"(n)); /* on the way here the verifier may have lost what it knew of it */
+	if (l && n < IMAGES) {
+		j->who = l->task[n];
 		j->flags = l->flags;
 	} else {
 		__builtin_memset(&j->who, 0, sizeof(j->who));
@@ -111,6 +112,12 @@ static __always_inline image judging(struct judging *j, __u32 asks)
 	}
 	j->pad = 0;
 	return img;
+}
+
+/* The same for the current task. */
+static __always_inline image judging(struct judging *j, __u32 asks)
+{
+	return judging_as(j, bpf_get_current_task_btf(), asks);
 }
 
 /* Memory to resolve a name in, or NULL: then the caller denies, because what cannot be named cannot be allowed, and says so.

@@ -3,6 +3,7 @@ package enforce
 import (
 	"slices"
 
+	"github.com/stockade-security/stockade/internal/syscalls"
 	"github.com/stockade-security/stockade/policy"
 )
 
@@ -76,49 +77,18 @@ func networkLadder(rule policy.NetworkRule, hooks ...string) []step {
 func syscallLadder(names []string) []step {
 	hook := lsm("the LSM hooks of these calls")
 	for _, name := range names {
-		if lsmHook(name) == "" {
+		if syscalls.Hook(name) == "" {
 			hook.barred = "no LSM hook judges every use of the call; only where Stockade starts the process seccomp can refuse it"
 			break
 		}
 	}
 	if hook.barred == "" && len(names) == 1 {
-		hook.how = "LSM hook " + lsmHook(names[0])
+		hook.how = "LSM hook " + syscalls.Hook(names[0])
 	}
 	return []step{
 		hook,
 		{ability: Kill, how: "a signal at sys_enter: the call still runs", needs: []string{"raw_tracepoint"}},
 	}
-}
-
-// lsmHook returns the hook that judges every use of a system call, or "".
-func lsmHook(name string) string {
-	switch name {
-	case "bpf":
-		return "bpf"
-	case "chroot":
-		return "path_chroot"
-	case "init_module", "finit_module", "kexec_load", "kexec_file_load":
-		return "kernel_load_data or kernel_read_file"
-	case "mount":
-		return "sb_mount"
-	case "move_mount":
-		return "move_mount"
-	case "perf_event_open":
-		return "perf_event_open"
-	case "pivot_root":
-		return "sb_pivotroot"
-	case "process_vm_readv", "process_vm_writev", "ptrace":
-		return "ptrace_access_check and ptrace_traceme"
-	case "settimeofday": // clock_settime can set clocks that the hook does not guard
-		return "settime"
-	case "prctl":
-		return "task_prctl"
-	case "socket", "socketpair":
-		return "socket_create"
-	case "umount2":
-		return "sb_umount"
-	}
-	return ""
 }
 
 // limitLadder is for limits of memory, processor time and processes.

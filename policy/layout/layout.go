@@ -107,7 +107,8 @@ const (
 	AskIOUring
 	AskPrctl
 	AskMetadata
-	AskIdentity // some entry other than the default one, or some list of executables
+	AskIdentity    // some entry other than the default one, or some list of executables
+	AskSyscallKill // of calls that no LSM hook judges
 )
 
 // Decision bits. The grant that exempts from a denial is above them, by GrantShift.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"github.com/stockade-security/stockade/internal/syscalls"
 	"github.com/stockade-security/stockade/policy"
 	"github.com/stockade-security/stockade/policy/compile"
 )
@@ -15,7 +16,7 @@ func (e *encoder) subjects() error {
 	for i := range e.img.Subjects {
 		s := &e.img.Subjects[i]
 		out := Subject{
-			Stable: StableOf(s.Name), Asks: asks(s), Peers: s.Peers, Listen: s.Listen, Packet: s.Packet,
+			Stable: StableOf(s.Name), Asks: asks(e.img, s), Peers: s.Peers, Listen: s.Listen, Packet: s.Packet,
 			Syscalls: s.Syscalls, Capabilities: s.Capabilities, NoSudo: s.NoSudo,
 			Signals: guard(s.Signals), Ptrace: guard(s.Ptrace), Processes: Limit{s.Processes.Value, s.Processes.Decision},
 		}
@@ -48,7 +49,7 @@ func guard(g compile.Guard) Guard { return Guard{g.Members.First, g.Members.Coun
 func Asks(img *compile.Image, subjects []uint32) uint32 {
 	var out uint32
 	for _, n := range subjects {
-		out |= asks(&img.Subjects[n])
+		out |= asks(img, &img.Subjects[n])
 	}
 	if len(subjects) == 0 {
 		return 0
@@ -61,12 +62,13 @@ func Asks(img *compile.Image, subjects []uint32) uint32 {
 }
 
 // asks is what the rules of an entry ask about.
-func asks(s *compile.Subject) uint32 {
+func asks(img *compile.Image, s *compile.Subject) uint32 {
 	out := bitsOf([]ask{
 		{AskPeers, s.Peers != compile.NoTable},
 		{AskListen, s.Listen != compile.NoTable},
 		{AskPacket, s.Packet != compile.NoDecision},
 		{AskSyscall, s.Syscalls != compile.NoTable},
+		{AskSyscallKill, unhooked(img, s.Syscalls)},
 		{AskCapability, s.Capabilities != compile.NoTable},
 		{AskNoSudo, s.NoSudo != compile.NoDecision},
 		{AskProcesses, s.Processes.Decision != compile.NoDecision},
@@ -77,6 +79,25 @@ func asks(s *compile.Subject) uint32 {
 		}
 	}
 	return out
+}
+
+// unhooked reports whether a table of system calls denies one that no LSM hook judges.
+func unhooked(img *compile.Image, table uint32) bool {
+	if table == compile.NoTable {
+		return false
+	}
+	calls := &img.Syscalls[table]
+	for n, id := range calls.AMD64 {
+		if img.Decisions[id].Deny && syscalls.Hook(syscalls.X32(n)) == "" {
+			return true
+		}
+	}
+	for n, id := range calls.I386 {
+		if img.Decisions[id].Deny && syscalls.Hook(syscalls.I386(n)) == "" {
+			return true
+		}
+	}
+	return img.Decisions[calls.Miss].Deny
 }
 
 // hostAsks is what is asked about whoever acts: by the rules of the host, and by who is reached for.

@@ -42,4 +42,6 @@ const (
 )
 
 // families are all of them, in the order of attaching: labels first.
-func families() []family { return []family{identityFamily(), execFamily(), fileFamily()} }
+func families() []family {
+	return []family{identityFamily(), execFamily(), fileFamily(), systemFamily()}
+}
