@@ -51,6 +51,7 @@ type Enforcer struct {
 	mode   policy.Mode
 	// inForce are the asks of the policy in force.
 	inForce uint32
+	tools  *ebpf.Collection // see tools.go; nil until the first change needs them
 	// images are those whose denials may still come, by generation; Decode must not wait for a change.
 	images sync.Map
 	// before are the links of an earlier process, by their pins. They go once those that take their place are there.
@@ -123,6 +124,9 @@ func (e *Enforcer) Close() error {
 	var errs []error
 	if e.reader != nil {
 		errs = append(errs, e.reader.Close())
+	}
+	if e.tools != nil {
+		e.tools.Close()
 	}
 	for _, a := range e.links {
 		errs = append(errs, a.link.Close())

@@ -263,7 +263,3 @@ func (c *change) fence() error {
 	defer one.Close()
 	return outer.Put(uint32(0), one)
 }
-
-func (c *change) names() error { return nil }
-func (c *change) label() error { return nil }
-func (c *change) unbind(slot) error { return nil }
