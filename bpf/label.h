@@ -72,6 +72,14 @@ static __always_inline struct label *label_of(struct task_struct *t)
 #endif
 }
 
+/* What a label says for a slot. The bound is checked where the verifier sees it, however the compiler has kept the number. */
+static __always_inline const struct task *in_slot(const struct label *l, __u64 slot)
+{
+	asm volatile("if %0 < 3 goto +1; %0 = 0" : "+r"(slot));
+	return &l->task[slot];
+}
+_Static_assert(IMAGES == 3, "in_slot");
+
 /* One judgement of the current task: in which image, as whom, by what. */
 struct judging {
 	struct task who;
@@ -94,7 +102,7 @@ static __always_inline image judging_as(struct judging *j, struct task_struct *t
 	if (!img || !(HEAD(img, any_asks) & asks))
 		return 0;
 	struct label *l = label_of(t);
-	__u32 number = l ? l->task[n].subject : 0;
+	__u32 number = l ? in_slot(l, n)->subject : 0;
 	j->subject = subject_at(img, number);
 	const struct setting *s = the_settings();
 	__u32 mode = s ? s->mode : MODE_POLICY;
@@ -102,9 +110,8 @@ static __always_inline image judging_as(struct judging *j, struct task_struct *t
 		return 0;
 	if (!((HEAD(img, host_asks) | FIELD(img, j->subject, subject, asks)) & asks) || !in_scope())
 		return 0;
-	asm volatile("" : "+r"(n)); /* on the way here the verifier may have lost what it knew of it */
-	if (l && n < IMAGES) {
-		j->who = l->task[n];
+	if (l) {
+		j->who = *in_slot(l, n);
 		j->flags = l->flags;
 	} else {
 		__builtin_memset(&j->who, 0, sizeof(j->who));

@@ -34,9 +34,13 @@ func verify(t *testing.T, f family, program string) {
 		t.Fatalf("the object has no program %s", program)
 	}
 	spec.Programs = map[string]*ebpf.ProgramSpec{program: spec.Programs[program]}
+	spec.Maps["images"].InnerMap.ValueSize = 4 * minWords
+	if err := spec.Variables["image_mask"].Set(uint32(minWords - 1)); err != nil {
+		t.Fatal(err)
+	}
 	c, err := ebpf.NewCollection(spec)
 	if refused, ok := errors.AsType[*ebpf.VerifierError](err); ok {
-		t.Log(strings.Join(refused.Log[max(0, len(refused.Log)-25):], "\n"))
+		t.Log(strings.Join(refused.Log[max(0, len(refused.Log)-60):], "\n"))
 	}
 	if err != nil {
 		t.Fatal(err)
