@@ -35,9 +35,8 @@ func Judge(img *compile.Image, mode policy.Mode, e *event.Event) []event.Violati
 	return out
 }
 
-// Violation makes the record of a decision that denies; e tells when, who and how it was seen. This version prevents
-// nothing, so its action is logged in audit mode and alerted in the others, never blocked; and since nothing was refused
-// yet, every one says would_deny.
+// Violation makes the record of a decision that denies; e tells when, who and how it was seen. What has been seen has not
+// been refused, so its action is logged in audit mode and alerted in the others; who knows that the kernel refused it says so.
 func Violation(img *compile.Image, mode policy.Mode, e *event.Event, task Task, a *Access, d Decision) event.Violation {
 	s := subject(img, task.Subject)
 	if mode == "" {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/api"
 	"github.com/stockade-security/stockade/internal/kernel"
 	"github.com/stockade-security/stockade/internal/kernel/enforcer"
@@ -86,8 +87,14 @@ func (d *Daemon) enforce(f *inForce, session enforcer.Session) error {
 	for _, lack := range lacks {
 		d.cfg.Logger.Warn("the policy is not enforced in full", "why", lack)
 	}
-	d.force.Store(&next)
+	d.put(&next)
 	return nil
+}
+
+// put has events judged by another policy from now on.
+func (d *Daemon) put(f *inForce) {
+	d.force.Store(f)
+	d.log.SetPolicyDigest(f.policy.Digest())
 }
 
 // userNumbers looks a user up. A name that there is not claims nobody.
@@ -119,18 +126,19 @@ func (d *Daemon) Apply(path, digest string, by api.Peer) error {
 	if err != nil {
 		return &api.Refusal{Err: err}
 	}
-	return d.change(&inForce{policy: p, path: path, image: img, mode: d.force.Load().mode}, "apply", by)
+	next := &inForce{policy: p, path: path, image: img, mode: d.force.Load().mode}
+	return d.change(next, by, func(detail string) *event.Event { return d.guardEvent("apply", detail) })
 }
 
 // SetMode replaces the modes of the policy in force; empty: they hold again.
 func (d *Daemon) SetMode(mode policy.Mode, by api.Peer) error {
 	next := *d.force.Load()
 	next.mode = mode
-	return d.change(&next, "mode", by)
+	return d.change(&next, by, func(detail string) *event.Event { return d.guardEvent("mode", detail) })
 }
 
 // change puts something else in force, everywhere or nowhere, and records who wanted it.
-func (d *Daemon) change(next *inForce, what string, by api.Peer) error {
+func (d *Daemon) change(next *inForce, by api.Peer, record func(detail string) *event.Event) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
 	if d.enforcer.Load() == nil && next.enforces() {
@@ -144,11 +152,11 @@ func (d *Daemon) change(next *inForce, what string, by api.Peer) error {
 		}
 	}
 	if d.enforcer.Load() == nil {
-		d.force.Store(next)
+		d.put(next)
 	} else if err := d.enforce(next, sessionOf(by)); err != nil {
 		return err
 	}
-	d.submit(context.Background(), d.guardEvent(what, fmt.Sprintf("policy %s, digest %s, mode %s, by uid %d, pid %d", cmp.Or(next.path, "built in"), next.policy.Digest(), d.mode(), by.UID, by.PID)))
+	d.submit(context.Background(), record(fmt.Sprintf("policy %s, digest %s, mode %s, by uid %d, pid %d", cmp.Or(next.path, "built in"), next.policy.Digest(), d.mode(), by.UID, by.PID)))
 	return nil
 }
 
