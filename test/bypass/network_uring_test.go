@@ -34,7 +34,9 @@ type submission struct {
 	address        uint64
 	length, option uint32
 	user           uint64
-	_              [3]uint64
+	_, personality uint16
+	_              uint32
+	_              [2]uint64
 }
 
 type completion struct {

@@ -76,6 +76,7 @@ func capabilityTechniques() []technique {
 				return unix.Close(fd)
 			})
 		}},
+		{name: "capability: by io_uring, lent to it before", attempt: lendCapability},
 		{name: "capability: chown", attempt: func(e *Env) error {
 			return errors.Join(os.WriteFile(e.work("file"), nil, 0o644), os.Chown(e.work("file"), 12345, 12345))
 		}},
@@ -87,6 +88,29 @@ func capabilityTechniques() []technique {
 			}, then: func(*Env) error { return rawSocket() },
 		},
 	}
+}
+
+// lendCapability leaves its credentials with io_uring, changes its own, and has the ring use those that it left.
+func lendCapability(*Env) error {
+	return onThread(func() error {
+		return withRing(0, func(r *ring, _ *pinner) error {
+			const registerPersonality = 9
+			id, _, e := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerPersonality, 0, 0, 0, 0)
+			if e != 0 {
+				return fmt.Errorf("io_uring_register: %w", e)
+			}
+			if err := asNobody(); err != nil {
+				return err
+			}
+			fd, err := r.do(submission{opcode: ringSocket, fd: unix.AF_INET, offset: unix.SOCK_RAW, length: unix.IPPROTO_ICMP, personality: uint16(id)})
+			if isInvalid(err) {
+				return lacks("this io_uring makes no sockets")
+			} else if err != nil {
+				return err
+			}
+			return unix.Close(fd)
+		})
+	})
 }
 
 // asUser gives up all privilege, for all threads, before it tries to win some back.
