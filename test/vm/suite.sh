@@ -28,7 +28,7 @@ cat >"$share/cmd.sh" <<'GUEST'
 failed=0
 while read -r package folder name rung; do
   name=/run/share/$name start=$SECONDS verdict=pass
-  cd "$folder" && STOCKADE_TEST_RUNG=$rung "$name.test" -test.v=test2json -test.paniconexit0 -test.timeout=10m >"$name$rung.out" 2>&1 ||
+  cd "$folder" && STOCKADE_TEST_RUNG=$rung "$name.test" -test.v=test2json -test.paniconexit0 -test.timeout=40m >"$name$rung.out" 2>&1 ||
     verdict=FAIL failed=1
   printf '  %-4s %4d s  %s\n' $verdict $((SECONDS - start)) "$package"
 done </run/share/packages
@@ -36,7 +36,7 @@ exit $failed
 GUEST
 
 status=0
-STOCKADE_VM_TIMEOUT=${STOCKADE_VM_TIMEOUT:-1500} "$here/run.sh" "$1" "$share" || status=$?
+STOCKADE_VM_TIMEOUT=${STOCKADE_VM_TIMEOUT:-3600} "$here/run.sh" "$1" "$share" || status=$?
 while read -r package _ name rung; do
   test/tojson.sh "$package" "$share/$name$rung.out"
 done <"$share/packages" >"$log"
