@@ -16,12 +16,9 @@ struct vm_area_struct { unsigned long vm_flags; struct file *vm_file; };
 struct task_struct___executing { unsigned in_execve : 1; };
 #pragma clang attribute pop
 
-static __always_inline int refuses(struct judging *j, struct file *file, enum kind kind, enum op op, __u32 letters, __u32 blocks_only)
+static __always_inline struct object_ref ref_of(struct file *file)
 {
-	struct use u = { .letters = letters, .blocks_only = blocks_only };
-	struct object_ref o = { KREAD(file, file, f_path.mnt), KREAD(file, file, f_path.dentry), KREAD(file, file, f_inode) };
-	struct denying d = { .kind = kind, .body = { .op = op } };
-	return decide_object(j, &o, &u, &d);
+	return (struct object_ref){ KREAD(file, file, f_path.mnt), KREAD(file, file, f_path.dentry), KREAD(file, file, f_inode) };
 }
 
 /* Once for the file that was asked for, and again for each interpreter that a script or binfmt_misc names: the first by all
@@ -33,13 +30,16 @@ SEC("lsm/bprm_check_security") int BPF_PROG(enforce_exec, struct linux_binprm *b
 	struct judging j;
 	if (!judging(&j, ASK_EXEC))
 		return 0;
-	return refuses(&j, bprm->file, KIND_EXEC, OP_EXEC, 0, bprm->interp != bprm->filename) ? -EPERM : 0;
+	struct object_ref o = ref_of(bprm->file);
+	struct use u = { .blocks_only = bprm->interp != bprm->filename };
+	struct denying d = { .kind = KIND_EXEC, .body = { .op = OP_EXEC } };
+	return decide_object(&j, &o, &u, &d) ? -EPERM : 0;
 }
 
 /* Refuses what needs no name to be judged, with the file's name in the record. */
 static __always_inline int refuse_named(struct judging *j, struct file *file, verdict v, struct denying *d)
 {
-	struct object_ref o = { KREAD(file, file, f_path.mnt), KREAD(file, file, f_path.dentry), KREAD(file, file, f_inode) };
+	struct object_ref o = ref_of(file);
 	struct spare *spare;
 	image img = image_of(j->slot);
 	if (!img)
@@ -87,23 +87,39 @@ static __always_inline int executing(struct task_struct *t)
 	return bpf_core_field_exists(e->in_execve) ? BPF_CORE_READ_BITFIELD_PROBED(e, in_execve) : 0;
 }
 
-/* Code from a file. As a mapping it is judged by the letter x. As a program it is judged by what blocks programs, because
- * ld.so PROGRAM maps what exec would have refused; but not the program that the task runs, whatever it has been allowed as. */
+/* As a mapping, by the letter x. */
+__noinline int refuses_mapping(const struct object_ref *o)
+{
+	struct judging j;
+	struct use u = { .letters = 4 };
+	struct denying d = { .kind = KIND_LIBRARY, .body = { .op = OP_FILE } };
+	return o && judging(&j, ASK_MAP) ? decide_object(&j, o, &u, &d) : 0;
+}
+
+/* As a program, by what blocks programs. */
+__noinline int refuses_program(const struct object_ref *o)
+{
+	struct judging j;
+	struct use u = { .blocks_only = 1 };
+	struct denying d = { .kind = KIND_EXEC, .body = { .op = OP_EXEC } };
+	return o && judging(&j, ASK_EXEC) ? decide_object(&j, o, &u, &d) : 0;
+}
+
+/* Code from a file is a mapping, and may be a program too: ld.so PROGRAM maps what exec would have refused. But not the one that
+ * the task runs, whatever it has been allowed as. */
 static __always_inline int code(struct file *file)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct judging j;
 	if (!file || executing(t))
 		return 0;
-	if (judging(&j, ASK_MAP) && refuses(&j, file, KIND_LIBRARY, OP_FILE, 4, 0))
+	struct object_ref o = ref_of(file);
+	if (refuses_mapping(&o))
 		return -EPERM;
-	if (!judging(&j, ASK_EXEC))
-		return 0;
 	struct mm_struct *mm = t->mm;
 	struct file *exe = mm ? KREAD(mm_struct, mm, exe_file) : 0;
-	if (exe && KREAD(file, exe, f_inode) == KREAD(file, file, f_inode))
+	if (exe && KREAD(file, exe, f_inode) == o.inode)
 		return 0;
-	return refuses(&j, file, KIND_EXEC, OP_EXEC, 0, 1) ? -EPERM : 0;
+	return refuses_program(&o) ? -EPERM : 0;
 }
 
 /* prot is what the kernel will do, which personality(READ_IMPLIES_EXEC) makes more than what was asked for. */
