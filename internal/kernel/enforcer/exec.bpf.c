@@ -87,51 +87,55 @@ static __always_inline int executing(struct task_struct *t)
 	return bpf_core_field_exists(e->in_execve) ? BPF_CORE_READ_BITFIELD_PROBED(e, in_execve) : 0;
 }
 
-/* As a mapping, by the letter x. */
-__noinline int refuses_mapping(const struct object_ref *o)
+/* Code from a file that is mapped, by the letter x. */
+static __always_inline int map_code(struct file *file)
 {
 	struct judging j;
-	struct use u = { .letters = 4 };
-	struct denying d = { .kind = KIND_LIBRARY, .body = { .op = OP_FILE } };
-	return o && judging(&j, ASK_MAP) ? decide_object(&j, o, &u, &d) : 0;
-}
-
-/* As a program, by what blocks programs. */
-__noinline int refuses_program(const struct object_ref *o)
-{
-	struct judging j;
-	struct use u = { .blocks_only = 1 };
-	struct denying d = { .kind = KIND_EXEC, .body = { .op = OP_EXEC } };
-	return o && judging(&j, ASK_EXEC) ? decide_object(&j, o, &u, &d) : 0;
-}
-
-/* Code from a file is a mapping, and may be a program too: ld.so PROGRAM maps what exec would have refused. But not the one that
- * the task runs, whatever it has been allowed as. */
-static __always_inline int code(struct file *file)
-{
-	struct task_struct *t = bpf_get_current_task_btf();
-	if (!file || executing(t))
+	if (!file || executing(bpf_get_current_task_btf()) || !judging(&j, ASK_MAP))
 		return 0;
 	struct object_ref o = ref_of(file);
-	if (refuses_mapping(&o))
-		return -EPERM;
-	struct mm_struct *mm = t->mm;
-	struct file *exe = mm ? KREAD(mm_struct, mm, exe_file) : 0;
-	if (exe && KREAD(file, exe, f_inode) == o.inode)
-		return 0;
-	return refuses_program(&o) ? -EPERM : 0;
+	struct use u = { .letters = 4 };
+	struct denying d = { .kind = KIND_LIBRARY, .body = { .op = OP_FILE } };
+	return decide_object(&j, &o, &u, &d) ? -EPERM : 0;
 }
 
-/* prot is what the kernel will do, which personality(READ_IMPLIES_EXEC) makes more than what was asked for. */
+/* The same as a program, by what blocks programs: ld.so PROGRAM maps what exec would have refused. But not the one that the task
+ * runs, whatever it has been allowed as. */
+static __always_inline int map_program(struct file *file)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct mm_struct *mm = t->mm;
+	struct judging j;
+	if (!file || !mm || executing(t) || !judging(&j, ASK_EXEC))
+		return 0;
+	struct object_ref o = ref_of(file);
+	struct file *exe = KREAD(mm_struct, mm, exe_file);
+	if (KREAD(file, exe, f_inode) == o.inode)
+		return 0;
+	struct use u = { .blocks_only = 1 };
+	struct denying d = { .kind = KIND_EXEC, .body = { .op = OP_EXEC } };
+	return decide_object(&j, &o, &u, &d) ? -EPERM : 0;
+}
+
+/* mmap. prot is what the kernel will do, which personality(READ_IMPLIES_EXEC) makes more than what was asked for. The two
+ * questions are two programs: one has not the stack for both. */
 SEC("lsm/mmap_file") int BPF_PROG(enforce_mmap, struct file *file, unsigned long asked, unsigned long prot)
 {
-	return prot & PROT_EXEC ? code(file) : 0;
+	return prot & PROT_EXEC ? map_code(file) : 0;
+}
+
+SEC("lsm/mmap_file") int BPF_PROG(enforce_mmap_run, struct file *file, unsigned long asked, unsigned long prot)
+{
+	return prot & PROT_EXEC ? map_program(file) : 0;
 }
 
 /* A mapping of a file that becomes code: else mapping it without PROT_EXEC first would be the way round. */
 SEC("lsm/file_mprotect") int BPF_PROG(enforce_mprotect, struct vm_area_struct *vma, unsigned long asked, unsigned long prot)
 {
-	if (!(prot & PROT_EXEC) || vma->vm_flags & VM_EXEC)
-		return 0;
-	return code(vma->vm_file);
+	return prot & PROT_EXEC && !(vma->vm_flags & VM_EXEC) ? map_code(vma->vm_file) : 0;
+}
+
+SEC("lsm/file_mprotect") int BPF_PROG(enforce_mprotect_run, struct vm_area_struct *vma, unsigned long asked, unsigned long prot)
+{
+	return prot & PROT_EXEC && !(vma->vm_flags & VM_EXEC) ? map_program(vma->vm_file) : 0;
 }

@@ -108,30 +108,32 @@ type execTotal struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	execMapActive           = "active"
-	execMapBound            = "bound"
-	execMapDenied           = "denied"
-	execMapHostMounts       = "host_mounts"
-	execMapImages           = "images"
-	execMapLabels           = "labels"
-	execMapLabelsByTid      = "labels_by_tid"
-	execMapRing             = "ring"
-	execMapScratches        = "scratches"
-	execMapSettings         = "settings"
-	execMapSlots            = "slots"
-	execMapSpares           = "spares"
-	execMapStats            = "stats"
-	execMapTotals           = "totals"
-	execMapWatchedPids      = "watched_pids"
-	execProgEnforceExec     = "enforce_exec"
-	execProgEnforceMmap     = "enforce_mmap"
-	execProgEnforceMprotect = "enforce_mprotect"
-	execProgEnforceNoSudo   = "enforce_no_sudo"
-	execVarImageMask        = "image_mask"
-	execVarRungEvidence     = "rung_evidence"
-	execVarScopeCgroup      = "scope_cgroup"
-	execVarScopeLevel       = "scope_level"
-	execVarScopePids        = "scope_pids"
+	execMapActive              = "active"
+	execMapBound               = "bound"
+	execMapDenied              = "denied"
+	execMapHostMounts          = "host_mounts"
+	execMapImages              = "images"
+	execMapLabels              = "labels"
+	execMapLabelsByTid         = "labels_by_tid"
+	execMapRing                = "ring"
+	execMapScratches           = "scratches"
+	execMapSettings            = "settings"
+	execMapSlots               = "slots"
+	execMapSpares              = "spares"
+	execMapStats               = "stats"
+	execMapTotals              = "totals"
+	execMapWatchedPids         = "watched_pids"
+	execProgEnforceExec        = "enforce_exec"
+	execProgEnforceMmap        = "enforce_mmap"
+	execProgEnforceMmapRun     = "enforce_mmap_run"
+	execProgEnforceMprotect    = "enforce_mprotect"
+	execProgEnforceMprotectRun = "enforce_mprotect_run"
+	execProgEnforceNoSudo      = "enforce_no_sudo"
+	execVarImageMask           = "image_mask"
+	execVarRungEvidence        = "rung_evidence"
+	execVarScopeCgroup         = "scope_cgroup"
+	execVarScopeLevel          = "scope_level"
+	execVarScopePids           = "scope_pids"
 )
 
 // loadExec returns the embedded CollectionSpec for exec.
@@ -176,10 +178,12 @@ type execSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type execProgramSpecs struct {
-	EnforceExec     *ebpf.ProgramSpec `ebpf:"enforce_exec"`
-	EnforceMmap     *ebpf.ProgramSpec `ebpf:"enforce_mmap"`
-	EnforceMprotect *ebpf.ProgramSpec `ebpf:"enforce_mprotect"`
-	EnforceNoSudo   *ebpf.ProgramSpec `ebpf:"enforce_no_sudo"`
+	EnforceExec        *ebpf.ProgramSpec `ebpf:"enforce_exec"`
+	EnforceMmap        *ebpf.ProgramSpec `ebpf:"enforce_mmap"`
+	EnforceMmapRun     *ebpf.ProgramSpec `ebpf:"enforce_mmap_run"`
+	EnforceMprotect    *ebpf.ProgramSpec `ebpf:"enforce_mprotect"`
+	EnforceMprotectRun *ebpf.ProgramSpec `ebpf:"enforce_mprotect_run"`
+	EnforceNoSudo      *ebpf.ProgramSpec `ebpf:"enforce_no_sudo"`
 }
 
 // execMapSpecs contains maps before they are loaded into the kernel.
@@ -286,17 +290,21 @@ type execVariables struct {
 //
 // It can be passed to loadExecObjects or ebpf.CollectionSpec.LoadAndAssign.
 type execPrograms struct {
-	EnforceExec     *ebpf.Program `ebpf:"enforce_exec"`
-	EnforceMmap     *ebpf.Program `ebpf:"enforce_mmap"`
-	EnforceMprotect *ebpf.Program `ebpf:"enforce_mprotect"`
-	EnforceNoSudo   *ebpf.Program `ebpf:"enforce_no_sudo"`
+	EnforceExec        *ebpf.Program `ebpf:"enforce_exec"`
+	EnforceMmap        *ebpf.Program `ebpf:"enforce_mmap"`
+	EnforceMmapRun     *ebpf.Program `ebpf:"enforce_mmap_run"`
+	EnforceMprotect    *ebpf.Program `ebpf:"enforce_mprotect"`
+	EnforceMprotectRun *ebpf.Program `ebpf:"enforce_mprotect_run"`
+	EnforceNoSudo      *ebpf.Program `ebpf:"enforce_no_sudo"`
 }
 
 func (p *execPrograms) Close() error {
 	return _ExecClose(
 		p.EnforceExec,
 		p.EnforceMmap,
+		p.EnforceMmapRun,
 		p.EnforceMprotect,
+		p.EnforceMprotectRun,
 		p.EnforceNoSudo,
 	)
 }
