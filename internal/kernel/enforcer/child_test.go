@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -17,19 +16,21 @@ import (
 )
 
 // The test binary is the program that is held too, by whatever name it is copied to: with this variable set it does what its
-// arguments say and ends, with status 0 if it could, 1 if that was refused with EPERM, and else 2.
-const deedVariable = "STOCKADE_ENFORCER_DEED"
+// arguments say and ends, with status 0 if it could, refusedStatus if it or its child was refused with EPERM, and else 2.
+const (
+	deedVariable  = "STOCKADE_ENFORCER_DEED"
+	refusedStatus = 77
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(deedVariable) == "" {
 		os.Exit(m.Run())
 	}
-	os.Unsetenv(deedVariable)
 	switch err := deed(os.Args[1], os.Args[2:]); {
 	case err == nil:
 		os.Exit(0)
 	case errors.Is(err, unix.EPERM):
-		os.Exit(1)
+		os.Exit(refusedStatus)
 	default:
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
@@ -39,7 +40,11 @@ func TestMain(m *testing.M) {
 func deed(what string, args []string) error {
 	switch what {
 	case "run":
-		return exec.Command(args[0], args[1:]...).Run()
+		err := exec.Command(args[0], args[1:]...).Run()
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == refusedStatus {
+			return unix.EPERM
+		}
+		return err
 	case "become": // from a thread that does not lead the process
 		failed := make(chan error)
 		runtime.LockOSThread() // the first goroutine keeps the leader
@@ -123,7 +128,7 @@ func copyTo(t *testing.T, program, path string) string {
 	return path
 }
 
-// self makes copies of this program.
+// self makes copies of this program, by some names in a directory.
 func self(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	exe, err := os.Executable()
@@ -140,7 +145,7 @@ func self(t *testing.T, dir string, names ...string) {
 	}
 }
 
-// real is a temporary directory by the name that the kernel has for it.
+// realDir is a temporary directory by the name that the kernel has for it.
 func realDir(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -160,5 +165,5 @@ func lookPath(t *testing.T, name string) string {
 	if err != nil {
 		t.Skipf("needs %s: %v", name, err)
 	}
-	return strings.Clone(path)
+	return path
 }

@@ -55,7 +55,7 @@ func TestExec(t *testing.T) {
 		{"not listed", "listed", []string{"run", at("other"), "0"}, true},
 		{"a listed script whose interpreter is not listed", "listed", []string{"run", at("script")}, false},
 		{"a file in memory", "listed", []string{"memfd", "good", sleep}, true},
-		{"an unlinked file by a listed name", "listed", []string{"run", at("barred-script")}, true},
+		{"a script not listed", "listed", []string{"run", at("barred-script")}, true},
 		{"by a child", "listed", []string{"run", at("listed"), "run", at("other"), "0"}, true},
 		{"blocked", "barred", []string{"run", at("bad"), "0"}, true},
 		{"not blocked", "barred", []string{"run", at("other"), "0"}, false},
@@ -114,7 +114,7 @@ func refused(t *testing.T, c *exec.Cmd) (bool, string) {
 	switch {
 	case err == nil:
 		return false, ""
-	case ok && exit.ExitCode() == 1:
+	case ok && exit.ExitCode() == refusedStatus:
 		return true, ""
 	}
 	t.Fatalf("%v: %s", err, problem.String())
