@@ -37,10 +37,12 @@ type parityQuestion struct {
 	}
 	What    uint32
 	Letters uint32
+	Gains   uint32
 	Number  uint32
 	I386    uint32
 	Target  uint32
-	Pad     uint32
+	Names   uint32
+	Repeat  uint32
 	Answer  uint64
 }
 
@@ -65,7 +67,6 @@ const (
 	parityWhatWHAT_KEYRING    parityWhat = 16
 	parityWhatWHAT_IO_URING   parityWhat = 17
 	parityWhatWHAT_PRCTL      parityWhat = 18
-	parityWhatWHAT_NO_SUDO    parityWhat = 19
 )
 
 // Names of all BPF objects in the ELF.
@@ -77,7 +78,7 @@ const (
 	parityMapQuestions  = "questions"
 	parityProgParityAsk = "parity_ask"
 	parityVarImageMask  = "image_mask"
-	parityVarUnusedWhat = "unused_what"
+	parityVarShapes     = "shapes"
 )
 
 // loadParity returns the embedded CollectionSpec for parity.
@@ -138,8 +139,8 @@ type parityMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type parityVariableSpecs struct {
-	ImageMask  *ebpf.VariableSpec `ebpf:"image_mask"`
-	UnusedWhat *ebpf.VariableSpec `ebpf:"unused_what"`
+	ImageMask *ebpf.VariableSpec `ebpf:"image_mask"`
+	Shapes    *ebpf.VariableSpec `ebpf:"shapes"`
 }
 
 // parityObjects contains all objects after they have been loaded into the kernel.
@@ -179,8 +180,8 @@ func (m *parityMaps) Close() error {
 //
 // It can be passed to loadParityObjects or ebpf.CollectionSpec.LoadAndAssign.
 type parityVariables struct {
-	ImageMask  *ebpf.Variable `ebpf:"image_mask"`
-	UnusedWhat *ebpf.Variable `ebpf:"unused_what"`
+	ImageMask *ebpf.Variable `ebpf:"image_mask"`
+	Shapes    *ebpf.Variable `ebpf:"shapes"`
 }
 
 // parityPrograms contains all programs after they have been loaded into the kernel.
