@@ -67,6 +67,36 @@ func kernelParity(t *testing.T, policies, accesses int) {
 	checkSpread(t, answers)
 }
 
+// TestKernelGrants has more lists of executables than random policies do, and for each a task that stands in no other.
+func TestKernelGrants(t *testing.T) {
+	k := newKernelJudge(t, 1<<17)
+	const lists = compile.MaxGrants - 1
+	var text strings.Builder
+	text.WriteString("processes: {a: {}}\nhost:\n  devices:\n")
+	for i := range lists {
+		fmt.Fprintf(&text, "    - {path: /dev/x%d, allow_exe: [/usr/bin/x%d]}\n", i, i)
+	}
+	p, err := policy.Parse("p.yaml", []byte(text.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := compile.Compile(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.load(t, img)
+	for i := range lists {
+		task := verdict.Identify(img, verdict.Facts{Exe: fmt.Sprintf("/usr/bin/x%d", i)}, nil)
+		for _, other := range []int{i, i ^ 1, i ^ 16, i ^ 32, i ^ 128} {
+			a := &verdict.Access{Op: verdict.OpIoctl, Path: fmt.Sprintf("/dev/x%d", other)}
+			want, got := verdict.Decide(img, task, a), k.ask(t, question(task, a, layout.None), 1)
+			if got != want || other < lists && want.Denied == (i == other) {
+				t.Errorf("%s by /usr/bin/x%d: the kernel %+v, verdict %+v", a.Path, i, got, want)
+			}
+		}
+	}
+}
+
 // rule is the decision's line, for a message: the kernel's may be none.
 func rule(img *compile.Image, d verdict.Decision) string {
 	if int(d.ID) >= len(img.Decisions) {
