@@ -46,7 +46,7 @@ func newKernelJudge(t testing.TB, words int) *kernelJudge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { image.Close() })
+	t.Cleanup(func() { _ = image.Close() })
 	if err := c.Maps["images"].Put(uint32(0), image); err != nil {
 		t.Fatal(err)
 	}

@@ -76,7 +76,7 @@ func TestNumbers(t *testing.T) {
 			layout.AskExec, layout.AskRead, layout.AskWrite, layout.AskMap, layout.AskUnix, layout.AskPeers, layout.AskListen, layout.AskPacket,
 			layout.AskSyscall, layout.AskCapability, layout.AskNoSudo, layout.AskSignal, layout.AskPtrace, layout.AskProcesses, layout.AskDevice,
 			layout.AskMount, layout.AskModule, layout.AskBPF, layout.AskSettime, layout.AskKeyring, layout.AskIOUring, layout.AskPrctl,
-			layout.AskMetadata, layout.AskIdentity,
+			layout.AskMetadata, layout.AskIdentity, layout.AskSyscallKill,
 		},
 		"subject_flag": {layout.Enforces, layout.Inherits, layout.Contained},
 		"claim_flag":   {layout.WithUsers, layout.WithSHA256},
