@@ -14,6 +14,7 @@ enum reason {
 	REASON_RULE = 0,     /* the policy says so */
 	REASON_TOO_LONG,     /* the name is longer than a path can be, or kept changing while it was read */
 	REASON_SCRATCH,      /* there was no memory to name the object in: denied to whom has rules about such objects */
+	REASON_UNGUARDED,    /* the kernel has no hook to judge what this could do, so all of it is refused to whom has rules about it */
 	REASONS,
 };
 
@@ -31,10 +32,10 @@ enum denial_action { ACTION_BLOCKED = 1, ACTION_KILLED, ACTION_GLASS /* let pass
 struct denial {
 	__u32 generation; /* of the image: record.subject and record.rule are its numbers */
 	__u8 op, reason, letters, hook;
-	__u32 number;     /* system call, capability, option, signal, request */
+	__u32 number;     /* system call, capability, option, signal, request; a socket's type */
 	__u32 target_pid, target_subject;
-	__u16 family, protocol, port, i386;
-	__u8 address[16];
+	__u16 family, protocol, port, i386; /* a socket's, as the kernel numbers them; the port in the host's order */
+	__u8 address[16]; /* an IPv4 address in the first four */
 	__u32 pad;
 	struct object object;
 };
@@ -45,8 +46,9 @@ _Static_assert(sizeof(struct denial) == 72, "struct denial");
 struct count_key { __u32 generation, rule; };
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 65536); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, struct count_key); __type(value, __u64); } denied SEC(".maps");
 
-/* All denials by reason, and those that break-glass let pass: no map of unknown size can be full here. */
-struct total { __u64 denied[REASONS], glass; };
+/* All denials by reason, those that break-glass let pass, and connections to addresses that only rules by host name could mean
+ * while nobody has told the name, which pass: no map of unknown size can be full here. */
+struct total { __u64 denied[REASONS], glass, undecided; };
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct total); } totals SEC(".maps");
 
 /* Of the break-glass set: init itself, the guard, the log-in programs by their label, and the operator's session. */

@@ -87,6 +87,16 @@ struct judging {
 	__u32 flags, pad;    /* of the label */
 };
 
+/* Whether an entry enforces, and it or the host has rules about such an access. */
+static __always_inline int is_asked(image img, __u32 subject, __u32 asks)
+{
+	const struct setting *s = the_settings();
+	__u32 mode = s ? s->mode : MODE_POLICY;
+	if (mode ? mode != MODE_ENFORCE : !(FIELD(img, subject, subject, flags) & SUBJECT_ENFORCES))
+		return 0;
+	return !!((HEAD(img, host_asks) | FIELD(img, subject, subject, asks)) & asks);
+}
+
 /* Starts to judge a task, if any rule asks about such an access and the task's entry enforces: returns the image, or NULL.
  * Without an image, and for kernel threads, nothing is judged; nor what happens in a task that is not watched. */
 static __always_inline image judging_as(struct judging *j, struct task_struct *t, __u32 asks)
@@ -102,13 +112,8 @@ static __always_inline image judging_as(struct judging *j, struct task_struct *t
 	if (!img || !(HEAD(img, any_asks) & asks))
 		return 0;
 	struct label *l = label_of(t);
-	__u32 number = l ? in_slot(l, n)->subject : 0;
-	j->subject = subject_at(img, number);
-	const struct setting *s = the_settings();
-	__u32 mode = s ? s->mode : MODE_POLICY;
-	if (mode ? mode != MODE_ENFORCE : !(FIELD(img, j->subject, subject, flags) & SUBJECT_ENFORCES))
-		return 0;
-	if (!((HEAD(img, host_asks) | FIELD(img, j->subject, subject, asks)) & asks) || !in_scope())
+	j->subject = subject_at(img, l ? in_slot(l, n)->subject : 0);
+	if (!is_asked(img, j->subject, asks) || !in_scope())
 		return 0;
 	if (l) {
 		j->who = *in_slot(l, n);

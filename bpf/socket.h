@@ -7,11 +7,17 @@
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_NETLINK 16
 #define AF_PACKET 17
+#define AF_SMC 43
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
 #define SOCK_RAW 3
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define IPPROTO_SCTP 132
 #define IPPROTO_UDPLITE 136
+#define IPPROTO_SMC 256
 #define IPPROTO_MPTCP 262
 #define SOCK_BINDPORT_LOCK 8 /* sk_userlocks: the task has asked for this port (include/net/sock.h) */
 
@@ -49,7 +55,7 @@ struct mptcp_sock { struct sock *first; };
 struct packet_sock { int ifindex; };
 struct unix_address { int len; char name[0]; };
 struct unix_sock { struct unix_address *addr; struct path path; struct sock *peer; };
-struct msghdr { void *msg_name; int msg_namelen; };
+struct msghdr { void *msg_name; int msg_namelen; unsigned int msg_flags; };
 
 #pragma clang attribute pop
 

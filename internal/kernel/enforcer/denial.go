@@ -187,6 +187,8 @@ func (d *denial) violation(img *compile.Image, mode policy.Mode, r *kernel.Recor
 		v.Detail += ": its name is too long, or kept changing"
 	case "no_memory":
 		v.Detail += ": there was no memory to name it"
+	case "no_hook":
+		v.Detail += ": this kernel has no hook to judge what it could do"
 	}
 	switch fileDenialAction(r.Action) {
 	case fileDenialActionACTION_BLOCKED:

@@ -99,9 +99,10 @@ type execSpare struct {
 }
 
 type execTotal struct {
-	_      structs.HostLayout
-	Denied [3]uint64
-	Glass  uint64
+	_         structs.HostLayout
+	Denied    [4]uint64
+	Glass     uint64
+	Undecided uint64
 }
 
 // Names of all BPF objects in the ELF.

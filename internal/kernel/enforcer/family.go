@@ -43,5 +43,5 @@ const (
 
 // families are all of them, in the order of attaching: labels first.
 func families() []family {
-	return []family{identityFamily(), execFamily(), fileFamily(), systemFamily()}
+	return []family{identityFamily(), execFamily(), fileFamily(), networkFamily(), cgroupFamily(), systemFamily()}
 }

@@ -136,10 +136,11 @@ const (
 type fileReason uint32
 
 const (
-	fileReasonREASON_RULE     fileReason = 0
-	fileReasonREASON_TOO_LONG fileReason = 1
-	fileReasonREASON_SCRATCH  fileReason = 2
-	fileReasonREASONS         fileReason = 3
+	fileReasonREASON_RULE      fileReason = 0
+	fileReasonREASON_TOO_LONG  fileReason = 1
+	fileReasonREASON_SCRATCH   fileReason = 2
+	fileReasonREASON_UNGUARDED fileReason = 3
+	fileReasonREASONS          fileReason = 4
 )
 
 type fileScratch struct {
@@ -184,9 +185,10 @@ type fileSpare struct {
 }
 
 type fileTotal struct {
-	_      structs.HostLayout
-	Denied [3]uint64
-	Glass  uint64
+	_         structs.HostLayout
+	Denied    [4]uint64
+	Glass     uint64
+	Undecided uint64
 }
 
 // Names of all BPF objects in the ELF.

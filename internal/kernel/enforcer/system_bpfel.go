@@ -127,9 +127,10 @@ type systemSpare struct {
 }
 
 type systemTotal struct {
-	_      structs.HostLayout
-	Denied [3]uint64
-	Glass  uint64
+	_         structs.HostLayout
+	Denied    [4]uint64
+	Glass     uint64
+	Undecided uint64
 }
 
 // Names of all BPF objects in the ELF.
