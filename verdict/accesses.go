@@ -172,10 +172,9 @@ func appendFlow(out []Access, e *event.Event) []Access {
 			return out
 		}
 		a.Peer = netip.AddrPortFrom(addr, port)
-	case "packet":
-	default:
+	case "", "netlink":
 		return out
-	}
+	} // the others are as packet sockets: no address tells what they reach
 	return append(out, a)
 }
 

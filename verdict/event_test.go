@@ -47,6 +47,7 @@ func TestAccesses(t *testing.T) {
 		{"unix", flow(event.KindConnect, event.Flow{Family: "unix", Path: "@bus"}), []verdict.Access{{Op: verdict.OpConnect, Path: "@bus"}}},
 		{"unix unnamed", flow(event.KindConnect, event.Flow{Family: "unix"}), nil},
 		{"packet", flow(event.KindBind, event.Flow{Family: "packet"}), []verdict.Access{{Op: verdict.OpBind}}},
+		{"a family without addresses", flow(event.KindBind, event.Flow{Family: "38"}), []verdict.Access{{Op: verdict.OpBind}}},
 		{"netlink", flow(event.KindBind, event.Flow{Family: "netlink"}), nil},
 		{"unspecified", flow(event.KindConnect, event.Flow{Family: "inet"}), nil},
 		{"accept", flow(event.KindAccept, event.Flow{Family: "inet", Source: "10.0.0.1", Destination: "10.0.0.2"}), nil},

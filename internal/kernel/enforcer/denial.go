@@ -3,10 +3,12 @@
 package enforcer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,13 +114,17 @@ func (d *denial) file() event.File {
 }
 
 // The families and protocols of the kernel (include/linux/socket.h, include/uapi/linux/in.h).
-var (
-	familyNames = map[uint16]string{1: "unix", 2: "inet", 10: "inet6", 17: "packet"}
-)
+var familyNames = map[uint16]string{1: "unix", 2: "inet", 10: "inet6", 16: "netlink", 17: "packet"}
+
+// typeRaw is SOCK_RAW: such a socket speaks anything, whatever protocol it was opened for.
+const typeRaw = 3
 
 func (d *denial) flow(kind event.Kind) *event.Flow {
 	b := d.body
-	f := &event.Flow{Path: d.first, Protocol: protocolName(b.Protocol), Family: familyNames[b.Family]}
+	f := &event.Flow{Path: d.first, Protocol: protocolName(b.Protocol), Family: cmp.Or(familyNames[b.Family], strconv.Itoa(int(b.Family)))}
+	if b.Number == typeRaw {
+		f.Protocol = "raw"
+	}
 	var ip string
 	switch b.Family {
 	case 2:

@@ -42,8 +42,9 @@ static __always_inline void read_socket(struct flow *f, struct sock *sk)
 	flow_socket(f, KREAD(sock, sk, __sk_common.skc_family), KREAD(sock, sk, sk_type), KREAD(sock, sk, sk_protocol));
 }
 
-/* A pointer as a number, which functions that are verified by themselves take: through memory, where the verifier forgets. */
-static __always_inline __u64 number_of(const void *p)
+/* A pointer as a number, which functions that are verified by themselves take: through memory, where the verifier forgets.
+ * Not inlined, for the stack of who calls it. */
+static __attribute__((noinline)) __u64 number_of(const void *p)
 {
 	__u64 n = 0;
 	bpf_probe_read_kernel(&n, sizeof(n), &p);
