@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -63,9 +64,18 @@ processes:
 host:
   exec:
 %[9]s`, bin+"/attacker", bin+"/confined", bin+"/strict",
-		each(envs, func(e *Env) string { return e.vault("{tool,sh,script,again,tree/**}") })+", "+each(envs, func(e *Env) string { return e.Tool }),
+		blocked(envs),
 		each(envs, func(e *Env) string { return e.vault("lib") + " x" }),
 		shell, bin, filepath.Dir(bin), guarded.String(), systemFiles)
+}
+
+// blocked names programs by their exact paths, so that their inodes can be known, and the tree by a pattern.
+func blocked(envs map[string]*Env) string {
+	var all []string
+	for _, name := range []string{"tool", "sh", "script", "again", "tree/**"} {
+		all = append(all, each(envs, func(e *Env) string { return e.vault(name) }))
+	}
+	return strings.Join(all, ",\n      ")
 }
 
 // use starts a program with the token as its last argument, and wants it back.
@@ -73,11 +83,14 @@ func use(e *Env, program string, args ...string) error {
 	return uses(e, exec.Command(program, append(args, e.Token)...))
 }
 
+// refusal is how shells and the dynamic loader say it.
+var refusal = regexp.MustCompile("[Pp]ermission denied|[Oo]peration not permitted|failed to map segment")
+
 // uses runs the command, which is to print the token.
 func uses(e *Env, cmd *exec.Cmd) error {
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		if strings.Contains(string(out), "ermission denied") || strings.Contains(string(out), "Operation not permitted") {
+		if refusal.Match(out) {
 			err = fmt.Errorf("%w: %w", errRefused, err)
 		}
 		return fmt.Errorf("%s: %w: %s", cmd.Path, err, out)
