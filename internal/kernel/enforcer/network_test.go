@@ -53,14 +53,6 @@ type networkCase struct {
 	try func(w networkWorld) error
 }
 
-func TestMain(m *testing.M) {
-	if text := os.Getenv(envNetwork); text != "" {
-		tryNetwork(text)
-		return
-	}
-	os.Exit(m.Run())
-}
-
 // tryNetwork is the child: it tells the number of each error.
 func tryNetwork(text string) {
 	var w networkWorld
