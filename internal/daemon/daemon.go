@@ -75,7 +75,7 @@ type Daemon struct {
 	stopOnce sync.Once
 	counts   counts
 	losses   losses
-	denials  losses // of the enforcement's own ring
+	denials  losses    // of the enforcement's own ring
 	drained  time.Time // when folded records were last taken; the reader's
 }
 

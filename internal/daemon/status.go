@@ -43,10 +43,10 @@ func (c *counts) add(e *event.Event) {
 func (d *Daemon) Status() api.Status {
 	s := api.Status{
 		Version: d.cfg.Version, Instance: d.cfg.Instance, PID: os.Getpid(), StartedAt: d.started,
-		Mode:    string(d.mode()),
-		Policy:  api.Policy{Path: d.force.Load().path, Digest: d.force.Load().policy.Digest()},
+		Mode:        string(d.mode()),
+		Policy:      api.Policy{Path: d.force.Load().path, Digest: d.force.Load().policy.Digest()},
 		Enforcement: d.enforcement(),
-		Streams: d.hub.Streams(),
+		Streams:     d.hub.Streams(),
 	}
 	d.counts.mu.Lock()
 	s.Events, s.Violations.BySeverity = maps.Clone(d.counts.byKind), maps.Clone(d.counts.bySeverity)

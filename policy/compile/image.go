@@ -282,9 +282,9 @@ type Zone struct {
 // Settings are what no decision depends on: they pass through to who acts on them.
 type Settings struct {
 	BreakGlass policy.BreakGlass
-	Lease     policy.Lease
-	Resolvers []netip.Prefix
-	Anomaly   policy.Anomaly
-	Alerts    policy.Alerts
-	Sinks     []policy.Sink
+	Lease      policy.Lease
+	Resolvers  []netip.Prefix
+	Anomaly    policy.Anomaly
+	Alerts     policy.Alerts
+	Sinks      []policy.Sink
 }

@@ -182,8 +182,10 @@ func (d *denial) access(e *event.Event) verdict.Access {
 func (d *denial) violation(img *compile.Image, mode policy.Mode, r *kernel.Record, e *event.Event) event.Violation {
 	var v event.Violation
 	if img == nil || int(r.Rule) >= len(img.Decisions) {
-		v = event.Violation{Timestamp: e.Time, Severity: event.SeverityHigh, PolicyMode: string(policy.ModeEnforce), Mechanism: string(e.Evidence), WouldDeny: true,
-			Detail: fmt.Sprintf("decision %d of a policy that is no longer known", r.Rule)}
+		v = event.Violation{
+			Timestamp: e.Time, Severity: event.SeverityHigh, PolicyMode: string(policy.ModeEnforce), Mechanism: string(e.Evidence), WouldDeny: true,
+			Detail: fmt.Sprintf("decision %d of a policy that is no longer known", r.Rule),
+		}
 	} else {
 		a := d.access(e)
 		v = verdict.Violation(img, mode, e, verdict.Task{Subject: r.Subject}, &a, verdict.Decision{Denied: true, ID: r.Rule})

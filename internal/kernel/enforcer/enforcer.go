@@ -51,7 +51,7 @@ type Enforcer struct {
 	mode   policy.Mode
 	// inForce are the asks of the policy in force.
 	inForce uint32
-	tools  *ebpf.Collection // see tools.go; nil until the first change needs them
+	tools   *ebpf.Collection // see tools.go; nil until the first change needs them
 	// images are those whose denials may still come, by generation; Decode must not wait for a change.
 	images sync.Map
 	// before are the links of an earlier process, by their pins. They go once those that take their place are there.
