@@ -42,7 +42,7 @@ func signalTechniques() []technique {
 		{name: "control-C on its terminal", setup: onTerminal, attempt: killing(typeControlC)},
 		{name: "hang up its terminal", setup: onTerminal, attempt: killing(hangUp)},
 		{name: "cgroup.kill", setup: inCgroup, attempt: killing(func(e *Env) error { return writeCgroup(e, "cgroup.kill", "1") })},
-		{name: "cgroup.freeze", setup: inCgroup, attempt: freeze},
+		{name: "cgroup.freeze", setup: inCgroup, attempt: freeze, after: func(e *Env) error { return writeCgroup(e, "cgroup.freeze", "0") }},
 		{name: "memory.high of its cgroup", setup: inCgroup, attempt: func(e *Env) error {
 			if _, err := os.Stat(filepath.Join(e.Facts["cgroup"], "memory.high")); err != nil {
 				return lacks("no memory controller there")

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processGroup is the techniques against a process that nobody may reach into.
+// processGroup is the techniques against a process that nobody may reach into, but the test, which has to end it.
 func processGroup() group {
 	const control = "process"
 	techniques := slices.Concat(signalTechniques(), traceTechniques(), influenceTechniques())
@@ -45,6 +45,10 @@ func processGroup() group {
 }
 
 func processPolicy(bin string, _ map[string]*Env) string {
+	test, err := os.Executable()
+	if err != nil {
+		test = "/proc/self/exe" // which matches nothing: then the victims end when their input does
+	}
 	return fmt.Sprintf(`version: "1.0"
 mode: enforce
 processes:
@@ -53,8 +57,10 @@ processes:
     inherit: true
   victim:
     match: {exe: %q}
-    protect: {signals: [], ptrace: []}
-`, bin+"/attacker", bin+"/victim")
+    protect: {signals: [keeper], ptrace: []}
+  keeper:
+    match: {exe: %q}
+`, bin+"/attacker", bin+"/victim", test)
 }
 
 // victimFD is where the victim has the secret file open.
