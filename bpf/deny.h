@@ -13,6 +13,7 @@
 enum reason {
 	REASON_RULE = 0,     /* the policy says so */
 	REASON_TOO_LONG,     /* the name is longer than a path can be, or kept changing while it was read */
+	REASON_UNNAMED,      /* it has no name that could be found */
 	REASON_SCRATCH,      /* there was no memory to name the object in: denied to whom has rules about such objects */
 	REASON_UNGUARDED,    /* the kernel has no hook to judge what this could do, so all of it is refused to whom has rules about it */
 	REASONS,

@@ -54,7 +54,7 @@ __noinline int complete(struct facts *f)
 	struct host_mount *host = host_mount_of(dentry);
 	f->seen.mnt = (__u64)KREAD(file, exe, f_path.mnt);
 	f->seen.dentry = (__u64)dentry;
-	f->seen.root_mnt = fs ? (__u64)KREAD(fs_struct, fs, root.mnt) : 0;
+	f->seen.root_mnt = fs ? (__u64)KREAD(fs_struct, fs, root.mnt) : NO_MOUNT;
 	f->seen.root_dentry = fs ? (__u64)KREAD(fs_struct, fs, root.dentry) : 0;
 	f->host = !!host;
 	f->same = host && f->seen.mnt == host->mount && f->seen.root_mnt == s->root_mount && f->seen.root_dentry == s->root_dentry;
@@ -209,11 +209,11 @@ __noinline int write_fact(struct scratch *t, const struct facts *f, enum fact wh
 		return 0;
 	if (which != FACT_EXE)
 		return write_cgroup(t, f, which) && !t->too_long;
+	struct object_ref o = { (void *)f->seen.mnt, (void *)f->seen.dentry, 0 };
 	if (!f->canonical) {
-		climb(t, &f->seen);
+		climb(t, &o, f->seen.root_mnt, f->seen.root_dentry);
 		return !t->too_long;
 	}
-	struct object_ref o = { .dentry = (void *)f->seen.dentry };
 	return name_canonical(t, &o, host_mount_of(o.dentry)) && !t->too_long;
 }
 

@@ -44,6 +44,8 @@ struct qstr {
 	};
 	const unsigned char *name;
 };
+struct hlist_head { void *first; };
+struct hlist_node { struct hlist_node *next, **pprev; };
 struct super_block { __u32 s_dev; unsigned long s_flags, s_magic; void *s_bdev; char s_id[32]; };
 typedef struct { __u32 val; } kuid_t;
 typedef struct { __u32 val; } kgid_t;
@@ -56,11 +58,11 @@ struct inode {
 	const unsigned int i_nlink;
 	__s64 i_ctime_sec; /* since 6.11; i_ctime before 6.6, __i_ctime between */
 	__u32 i_ctime_nsec;
+	struct hlist_head i_dentry; /* its names in memory */
 };
 struct timespec64 { __s64 tv_sec; long tv_nsec; };
 struct inode___before66 { struct timespec64 i_ctime; };
 struct inode___before611 { struct timespec64 __i_ctime; };
-struct hlist_head { void *first; };
 struct hlist_bl_node { struct hlist_bl_node *next, **pprev; };
 struct dentry {
 	struct hlist_bl_node d_hash;
@@ -68,7 +70,9 @@ struct dentry {
 	struct qstr d_name;
 	struct inode *d_inode;
 	struct super_block *d_sb;
+	union { struct hlist_node d_alias; } d_u;
 };
+struct dentry___flat { struct hlist_node d_alias; }; /* in newer kernels, such as 7.2 */
 struct vfsmount { struct dentry *mnt_root; struct super_block *mnt_sb; };
 struct mount {
 	struct mount *mnt_parent;
@@ -162,6 +166,9 @@ extern void *bpf_rdonly_cast(const void *p, __u32 type) __ksym __weak;
 /* Eight bytes of kernel memory and a pointer in it, under the names of types that begin so. */
 #define KWORD(p) ((__u64)KREAD(timespec64, p, tv_sec))
 #define KPOINTER(p) KREAD(hlist_head, p, first)
+
+/* A pointer in a structure as a number: functions that are verified by themselves take no kernel pointers. */
+#define KNUMBER(type, p, field) KWORD((void *)(p) + bpf_core_field_offset(struct type, field))
 
 #define S_IFMT 0170000
 #define PF_KTHREAD 0x200000

@@ -36,11 +36,17 @@ extern void rename_lock __ksym __weak;
 /* What is to be named. A new name has its directory's mount, and a dentry that may be negative. */
 struct object_ref { struct vfsmount *mnt; struct dentry *dentry; struct inode *inode; /* NULL: there is none yet */ };
 
+/* From where to where a climb goes, for who has to keep it: kernel pointers, as numbers. */
+struct route { __u64 mnt, dentry, root_mnt, root_dentry; };
+
+/* Where a climb ended: where it should; at what has no parent before that. And whether its names may be torn. */
+enum { CLIMB_FOUND = 1, CLIMB_LOST = 2, CLIMB_TORN = 4 };
+
 struct climb {
 	struct scratch *to;
 	struct dentry *dentry, *root_dentry, *mnt_root;
 	struct vfsmount *mnt, *root_mnt; /* no mount: none is crossed, and the climb ends at root_dentry */
-	__u32 found, done;               /* whether it ended where it should; whether it ended */
+	__u32 end, done;                 /* CLIMB_…; whether it ended */
 };
 
 /* Puts a name in front of the text. Up to 7 bytes behind it are overwritten by words, and put back. */
@@ -71,7 +77,7 @@ static __always_inline int climb_one(struct climb *c)
 {
 	struct dentry *d = c->dentry;
 	if (d == c->root_dentry && c->mnt == c->root_mnt) {
-		c->found = 1;
+		c->end = CLIMB_FOUND;
 		goto done;
 	}
 	if (c->mnt && d == c->mnt_root) {
@@ -90,8 +96,10 @@ static __always_inline int climb_one(struct climb *c)
 		goto done;
 	}
 	c->dentry = parent;
-	if (parent == d)
-		goto done; /* a root without a mount: memfd and its like */
+	if (parent == d) { /* opened by a handle and not connected to its directory, or above what the mount shows */
+		c->end = CLIMB_LOST;
+		goto done;
+	}
 	return 0;
 done:
 	c->done = 1;
@@ -112,19 +120,16 @@ static __always_inline __u32 renames(void)
 	return n;
 }
 
-/* From where to where a climb goes: kernel pointers, as the numbers that they are to a function that is verified by itself. */
-struct route { __u64 mnt, dentry, root_mnt, root_dentry; };
+#define NO_MOUNT 1 /* no mount's address */
 
-enum { CLIMB_FOUND = 1, CLIMB_TORN = 2 };
-
-/* Writes the path from a root down to a dentry. Returns whether the climb came to that root, and whether something was renamed
- * meanwhile. */
-__noinline int climb_once(struct scratch *t, const struct route *r)
+/* Writes the path from a root down to an object; without a mount of the root's, within the file system. Returns whether the climb
+ * came to that root, whether it came to no root at all, and whether something was renamed meanwhile. */
+__noinline int climb_once(struct scratch *t, const struct object_ref *o, __u64 root_mnt, __u64 root_dentry)
 {
-	if (!t || !r)
+	if (!t || !o)
 		return 0;
-	struct climb c = { .to = t, .mnt = (void *)r->mnt, .dentry = (void *)r->dentry, .root_mnt = (void *)r->root_mnt, .root_dentry = (void *)r->root_dentry };
-	struct vfsmount *m = c.mnt; /* a local: KREAD would take a field of struct climb for a kernel's */
+	struct vfsmount *m = root_mnt ? o->mnt : 0;
+	struct climb c = { .to = t, .mnt = m, .dentry = o->dentry, .root_mnt = (void *)root_mnt, .root_dentry = (void *)root_dentry };
 	__u32 before = renames();
 	if (m)
 		c.mnt_root = KREAD(vfsmount, m, mnt_root);
@@ -137,14 +142,14 @@ __noinline int climb_once(struct scratch *t, const struct route *r)
 		t->from = TEXT_END - 1;
 		t->text[TEXT_END - 1] = '/';
 	}
-	return (c.found ? CLIMB_FOUND : 0) | (before & 1 || renames() != before ? CLIMB_TORN : 0);
+	return c.end | (before & 1 || renames() != before ? CLIMB_TORN : 0);
 }
 
 /* Climbs until nothing is renamed meanwhile. Who keeps renaming, to have a name torn, gets one that is too long. */
-static __always_inline int climb(struct scratch *t, const struct route *r)
+static __always_inline int climb(struct scratch *t, const struct object_ref *o, __u64 root_mnt, __u64 root_dentry)
 {
 	for (int i = 0; i < RENAME_TRIES; i++) {
-		int end = climb_once(t, r);
+		int end = climb_once(t, o, root_mnt, root_dentry);
 		if (!(end & CLIMB_TORN))
 			return end;
 	}
@@ -152,16 +157,14 @@ static __always_inline int climb(struct scratch *t, const struct route *r)
 	return 0;
 }
 
-/* Writes the name that a task sees. Returns whether the climb came to the task's root: else the object is outside of it. */
+/* Writes the name that a task sees. Returns CLIMB_FOUND where the climb came to the task's root, else the object is outside of
+ * it; CLIMB_LOST where there is no such name. */
 static __always_inline int name_seen(struct scratch *t, const struct object_ref *o, struct task_struct *task)
 {
 	struct fs_struct *fs = task->fs;
-	struct route r = { .mnt = (__u64)o->mnt, .dentry = (__u64)o->dentry };
-	if (fs) {
-		r.root_mnt = (__u64)KREAD(fs_struct, fs, root.mnt);
-		r.root_dentry = (__u64)KREAD(fs_struct, fs, root.dentry);
-	}
-	return climb(t, &r);
+	if (!fs) /* the task is about to end */
+		return climb(t, o, NO_MOUNT, 0);
+	return climb(t, o, KNUMBER(fs_struct, fs, root.mnt), KNUMBER(fs_struct, fs, root.dentry));
 }
 
 static __always_inline struct host_mount *host_mount_of(struct dentry *d)
@@ -187,8 +190,7 @@ static __always_inline int name_canonical(struct scratch *t, const struct object
 {
 	if (!host)
 		return 0;
-	struct route r = { .dentry = (__u64)o->dentry, .root_dentry = host->root };
-	if (!climb(t, &r) && !t->too_long)
+	if (!(climb(t, o, 0, host->root) & CLIMB_FOUND) && !t->too_long)
 		return 0;
 	__u32 n = host->bytes & (PREFIX_MAX - 1);
 	if (!n || t->too_long)
@@ -203,8 +205,12 @@ static __always_inline int name_canonical(struct scratch *t, const struct object
 }
 
 /* Writes the exact path that the inode is bound to in this image. Returns whether it is to one. */
-static __always_inline int name_bound(struct scratch *t, image img, __u32 slot, struct inode *inode)
+__noinline int name_bound(struct scratch *t, __u32 slot, const struct object_ref *o)
 {
+	image img = image_of(slot);
+	if (!img || !t || !o || !o->inode)
+		return 0;
+	struct inode *inode = o->inode;
 	struct super_block *sb = KREAD(inode, inode, i_sb);
 	struct bound_key key = { .inode = KREAD(inode, inode, i_ino), .device = KREAD(super_block, sb, s_dev), .generation = KREAD(inode, inode, i_generation), .slot = slot };
 	__u32 *place = bpf_map_lookup_elem(&bound, &key);

@@ -113,7 +113,7 @@ type cgroupSpare struct {
 
 type cgroupTotal struct {
 	_         structs.HostLayout
-	Denied    [4]uint64
+	Denied    [5]uint64
 	Glass     uint64
 	Undecided uint64
 }

@@ -193,6 +193,8 @@ func (d *denial) violation(img *compile.Image, mode policy.Mode, r *kernel.Recor
 	switch reasons[d.body.Reason] {
 	case "name_too_long":
 		v.Detail += ": its name is too long, or kept changing"
+	case "no_name":
+		v.Detail += ": no name of it could be found"
 	case "no_memory":
 		v.Detail += ": there was no memory to name it"
 	case "no_hook":

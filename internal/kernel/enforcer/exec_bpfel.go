@@ -100,7 +100,7 @@ type execSpare struct {
 
 type execTotal struct {
 	_         structs.HostLayout
-	Denied    [4]uint64
+	Denied    [5]uint64
 	Glass     uint64
 	Undecided uint64
 }

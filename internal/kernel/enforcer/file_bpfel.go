@@ -138,9 +138,10 @@ type fileReason uint32
 const (
 	fileReasonREASON_RULE      fileReason = 0
 	fileReasonREASON_TOO_LONG  fileReason = 1
-	fileReasonREASON_SCRATCH   fileReason = 2
-	fileReasonREASON_UNGUARDED fileReason = 3
-	fileReasonREASONS          fileReason = 4
+	fileReasonREASON_UNNAMED   fileReason = 2
+	fileReasonREASON_SCRATCH   fileReason = 3
+	fileReasonREASON_UNGUARDED fileReason = 4
+	fileReasonREASONS          fileReason = 5
 )
 
 type fileScratch struct {
@@ -186,7 +187,7 @@ type fileSpare struct {
 
 type fileTotal struct {
 	_         structs.HostLayout
-	Denied    [4]uint64
+	Denied    [5]uint64
 	Glass     uint64
 	Undecided uint64
 }
@@ -195,33 +196,54 @@ type fileTotal struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	fileMapActive           = "active"
-	fileMapBound            = "bound"
-	fileMapDenied           = "denied"
-	fileMapHostMounts       = "host_mounts"
-	fileMapImages           = "images"
-	fileMapLabels           = "labels"
-	fileMapLabelsByTid      = "labels_by_tid"
-	fileMapRing             = "ring"
-	fileMapScratches        = "scratches"
-	fileMapSettings         = "settings"
-	fileMapSlots            = "slots"
-	fileMapSpares           = "spares"
-	fileMapStats            = "stats"
-	fileMapTotals           = "totals"
-	fileMapWatchedPids      = "watched_pids"
-	fileProgEnforceFileOpen = "enforce_file_open"
-	fileVarImageMask        = "image_mask"
-	fileVarRungEvidence     = "rung_evidence"
-	fileVarScopeCgroup      = "scope_cgroup"
-	fileVarScopeLevel       = "scope_level"
-	fileVarScopePids        = "scope_pids"
-	fileVarUnusedAction     = "unused_action"
-	fileVarUnusedDenial     = "unused_denial"
-	fileVarUnusedEvidence   = "unused_evidence"
-	fileVarUnusedOp         = "unused_op"
-	fileVarUnusedReason     = "unused_reason"
-	fileVarUnusedSettings   = "unused_settings"
+	fileMapActive              = "active"
+	fileMapBound               = "bound"
+	fileMapDenied              = "denied"
+	fileMapHostMounts          = "host_mounts"
+	fileMapImages              = "images"
+	fileMapLabels              = "labels"
+	fileMapLabelsByTid         = "labels_by_tid"
+	fileMapRing                = "ring"
+	fileMapScratches           = "scratches"
+	fileMapSettings            = "settings"
+	fileMapSlots               = "slots"
+	fileMapSpares              = "spares"
+	fileMapStats               = "stats"
+	fileMapTotals              = "totals"
+	fileMapWatchedPids         = "watched_pids"
+	fileProgEnforceChmod       = "enforce_chmod"
+	fileProgEnforceChown       = "enforce_chown"
+	fileProgEnforceFileOpen    = "enforce_file_open"
+	fileProgEnforceFileReceive = "enforce_file_receive"
+	fileProgEnforceFlags       = "enforce_flags"
+	fileProgEnforceFtruncate   = "enforce_ftruncate"
+	fileProgEnforceIoctl       = "enforce_ioctl"
+	fileProgEnforceIoctl32     = "enforce_ioctl32"
+	fileProgEnforceLink        = "enforce_link"
+	fileProgEnforceMkdir       = "enforce_mkdir"
+	fileProgEnforceMknod       = "enforce_mknod"
+	fileProgEnforceRename      = "enforce_rename"
+	fileProgEnforceRmAcl       = "enforce_rm_acl"
+	fileProgEnforceRmdir       = "enforce_rmdir"
+	fileProgEnforceRmxattr     = "enforce_rmxattr"
+	fileProgEnforceSetAcl      = "enforce_set_acl"
+	fileProgEnforceSetxattr    = "enforce_setxattr"
+	fileProgEnforceSymlink     = "enforce_symlink"
+	fileProgEnforceTimes       = "enforce_times"
+	fileProgEnforceTimes61     = "enforce_times_61"
+	fileProgEnforceTruncate    = "enforce_truncate"
+	fileProgEnforceUnlink      = "enforce_unlink"
+	fileVarImageMask           = "image_mask"
+	fileVarRungEvidence        = "rung_evidence"
+	fileVarScopeCgroup         = "scope_cgroup"
+	fileVarScopeLevel          = "scope_level"
+	fileVarScopePids           = "scope_pids"
+	fileVarUnusedAction        = "unused_action"
+	fileVarUnusedDenial        = "unused_denial"
+	fileVarUnusedEvidence      = "unused_evidence"
+	fileVarUnusedOp            = "unused_op"
+	fileVarUnusedReason        = "unused_reason"
+	fileVarUnusedSettings      = "unused_settings"
 )
 
 // loadFile returns the embedded CollectionSpec for file.
@@ -266,7 +288,28 @@ type fileSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fileProgramSpecs struct {
-	EnforceFileOpen *ebpf.ProgramSpec `ebpf:"enforce_file_open"`
+	EnforceChmod       *ebpf.ProgramSpec `ebpf:"enforce_chmod"`
+	EnforceChown       *ebpf.ProgramSpec `ebpf:"enforce_chown"`
+	EnforceFileOpen    *ebpf.ProgramSpec `ebpf:"enforce_file_open"`
+	EnforceFileReceive *ebpf.ProgramSpec `ebpf:"enforce_file_receive"`
+	EnforceFlags       *ebpf.ProgramSpec `ebpf:"enforce_flags"`
+	EnforceFtruncate   *ebpf.ProgramSpec `ebpf:"enforce_ftruncate"`
+	EnforceIoctl       *ebpf.ProgramSpec `ebpf:"enforce_ioctl"`
+	EnforceIoctl32     *ebpf.ProgramSpec `ebpf:"enforce_ioctl32"`
+	EnforceLink        *ebpf.ProgramSpec `ebpf:"enforce_link"`
+	EnforceMkdir       *ebpf.ProgramSpec `ebpf:"enforce_mkdir"`
+	EnforceMknod       *ebpf.ProgramSpec `ebpf:"enforce_mknod"`
+	EnforceRename      *ebpf.ProgramSpec `ebpf:"enforce_rename"`
+	EnforceRmAcl       *ebpf.ProgramSpec `ebpf:"enforce_rm_acl"`
+	EnforceRmdir       *ebpf.ProgramSpec `ebpf:"enforce_rmdir"`
+	EnforceRmxattr     *ebpf.ProgramSpec `ebpf:"enforce_rmxattr"`
+	EnforceSetAcl      *ebpf.ProgramSpec `ebpf:"enforce_set_acl"`
+	EnforceSetxattr    *ebpf.ProgramSpec `ebpf:"enforce_setxattr"`
+	EnforceSymlink     *ebpf.ProgramSpec `ebpf:"enforce_symlink"`
+	EnforceTimes       *ebpf.ProgramSpec `ebpf:"enforce_times"`
+	EnforceTimes61     *ebpf.ProgramSpec `ebpf:"enforce_times_61"`
+	EnforceTruncate    *ebpf.ProgramSpec `ebpf:"enforce_truncate"`
+	EnforceUnlink      *ebpf.ProgramSpec `ebpf:"enforce_unlink"`
 }
 
 // fileMapSpecs contains maps before they are loaded into the kernel.
@@ -385,12 +428,54 @@ type fileVariables struct {
 //
 // It can be passed to loadFileObjects or ebpf.CollectionSpec.LoadAndAssign.
 type filePrograms struct {
-	EnforceFileOpen *ebpf.Program `ebpf:"enforce_file_open"`
+	EnforceChmod       *ebpf.Program `ebpf:"enforce_chmod"`
+	EnforceChown       *ebpf.Program `ebpf:"enforce_chown"`
+	EnforceFileOpen    *ebpf.Program `ebpf:"enforce_file_open"`
+	EnforceFileReceive *ebpf.Program `ebpf:"enforce_file_receive"`
+	EnforceFlags       *ebpf.Program `ebpf:"enforce_flags"`
+	EnforceFtruncate   *ebpf.Program `ebpf:"enforce_ftruncate"`
+	EnforceIoctl       *ebpf.Program `ebpf:"enforce_ioctl"`
+	EnforceIoctl32     *ebpf.Program `ebpf:"enforce_ioctl32"`
+	EnforceLink        *ebpf.Program `ebpf:"enforce_link"`
+	EnforceMkdir       *ebpf.Program `ebpf:"enforce_mkdir"`
+	EnforceMknod       *ebpf.Program `ebpf:"enforce_mknod"`
+	EnforceRename      *ebpf.Program `ebpf:"enforce_rename"`
+	EnforceRmAcl       *ebpf.Program `ebpf:"enforce_rm_acl"`
+	EnforceRmdir       *ebpf.Program `ebpf:"enforce_rmdir"`
+	EnforceRmxattr     *ebpf.Program `ebpf:"enforce_rmxattr"`
+	EnforceSetAcl      *ebpf.Program `ebpf:"enforce_set_acl"`
+	EnforceSetxattr    *ebpf.Program `ebpf:"enforce_setxattr"`
+	EnforceSymlink     *ebpf.Program `ebpf:"enforce_symlink"`
+	EnforceTimes       *ebpf.Program `ebpf:"enforce_times"`
+	EnforceTimes61     *ebpf.Program `ebpf:"enforce_times_61"`
+	EnforceTruncate    *ebpf.Program `ebpf:"enforce_truncate"`
+	EnforceUnlink      *ebpf.Program `ebpf:"enforce_unlink"`
 }
 
 func (p *filePrograms) Close() error {
 	return _FileClose(
+		p.EnforceChmod,
+		p.EnforceChown,
 		p.EnforceFileOpen,
+		p.EnforceFileReceive,
+		p.EnforceFlags,
+		p.EnforceFtruncate,
+		p.EnforceIoctl,
+		p.EnforceIoctl32,
+		p.EnforceLink,
+		p.EnforceMkdir,
+		p.EnforceMknod,
+		p.EnforceRename,
+		p.EnforceRmAcl,
+		p.EnforceRmdir,
+		p.EnforceRmxattr,
+		p.EnforceSetAcl,
+		p.EnforceSetxattr,
+		p.EnforceSymlink,
+		p.EnforceTimes,
+		p.EnforceTimes61,
+		p.EnforceTruncate,
+		p.EnforceUnlink,
 	)
 }
 

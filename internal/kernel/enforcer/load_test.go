@@ -33,19 +33,27 @@ func TestVerifier(t *testing.T) {
 				case h.when != nil && !h.when(kernel):
 					t.Skip("another variant fits this kernel")
 				}
-				verify(t, f, h.program)
+				verify(t, kernel, f, h)
 			})
 		}
 	}
 }
 
-func verify(t *testing.T, f family, program string) {
+func verify(t *testing.T, kernel *btf.Spec, f family, h hook) {
+	program := h.program
 	spec, err := f.spec()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if spec.Programs[program] == nil {
 		t.Fatalf("the object has no program %s", program)
+	}
+	var fn *btf.Func
+	if p := spec.Programs[program]; p.Type == ebpf.LSM && kernel.TypeByName("bpf_lsm_"+p.AttachTo, &fn) != nil {
+		if h.without != "" {
+			t.Errorf("this kernel has no hook %s", p.AttachTo)
+		}
+		t.Skipf("this kernel has no hook %s; another one does its work", p.AttachTo)
 	}
 	spec.Programs = map[string]*ebpf.ProgramSpec{program: spec.Programs[program]}
 	spec.Maps["images"].InnerMap.ValueSize = 4 * minWords

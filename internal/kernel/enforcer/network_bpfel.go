@@ -113,7 +113,7 @@ type networkSpare struct {
 
 type networkTotal struct {
 	_         structs.HostLayout
-	Denied    [4]uint64
+	Denied    [5]uint64
 	Glass     uint64
 	Undecided uint64
 }

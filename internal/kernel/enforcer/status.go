@@ -54,7 +54,7 @@ func (e *Enforcer) Status() (Status, error) {
 }
 
 // reasons are the wire names of enum reason.
-var reasons = [...]string{fileReasonREASON_RULE: "rule", fileReasonREASON_TOO_LONG: "name_too_long", fileReasonREASON_SCRATCH: "no_memory", fileReasonREASON_UNGUARDED: "no_hook"}
+var reasons = [...]string{fileReasonREASON_RULE: "rule", fileReasonREASON_TOO_LONG: "name_too_long", fileReasonREASON_UNNAMED: "no_name", fileReasonREASON_SCRATCH: "no_memory", fileReasonREASON_UNGUARDED: "no_hook"}
 
 // Accounts is what the programs counted of their records since they were first attached.
 func (e *Enforcer) Accounts() (kernel.Accounts, error) {

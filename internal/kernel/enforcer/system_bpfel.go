@@ -128,7 +128,7 @@ type systemSpare struct {
 
 type systemTotal struct {
 	_         structs.HostLayout
-	Denied    [4]uint64
+	Denied    [5]uint64
 	Glass     uint64
 	Undecided uint64
 }
