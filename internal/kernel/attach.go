@@ -59,7 +59,7 @@ func (k *Kernel) Add(s *Sensor) error {
 
 // Plan says where the sensors' hooks would be attached, as far as the kernel's types tell. It loads nothing.
 func Plan(trampolines bool, sensors []*Sensor) ([]Attached, error) {
-	types, _, err := loadTypes()
+	types, _, err := LoadTypes()
 	if err != nil {
 		return nil, fmt.Errorf("load the kernel's types: %w", err)
 	}

@@ -56,7 +56,7 @@ type Kernel struct {
 
 // Open loads what all sensors share. Nothing is attached yet.
 func Open(cfg Config) (*Kernel, error) {
-	types, cache, err := loadTypes()
+	types, cache, err := LoadTypes()
 	if err != nil {
 		return nil, fmt.Errorf("load the kernel's types: %w", err)
 	}

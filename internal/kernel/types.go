@@ -12,12 +12,12 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// loadTypes loads the kernel's types, and a cache of them for loading programs, without the names of stubs.
+// LoadTypes loads the kernel's types, and a cache of them for loading programs, without the names of stubs.
 //
 // A system call that a configuration may leave out has a weak stub (COND_SYSCALL in kernel/sys_ni.c). Linux 6.1 describes
 // the stub beside the real function, under one name, and the loader refuses to choose between the two. Nothing depends on
 // the choice: the kernel looks the target's address up by its name, and one function of that name has been linked.
-func loadTypes() (*btf.Spec, *btf.Cache, error) {
+func LoadTypes() (*btf.Spec, *btf.Cache, error) {
 	cache := btf.NewCache()
 	types, err := cache.Kernel()
 	if err != nil {

@@ -90,7 +90,7 @@ func (e *Enforcer) load(f family, hooks []hook) (*ebpf.Collection, error) {
 			return nil, fmt.Errorf("constant %s of the %s object: %w", name, f.name, err)
 		}
 	}
-	c, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replace, Programs: ebpf.ProgramOptions{KernelTypes: e.types}})
+	c, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replace, Cache: e.cache, Programs: ebpf.ProgramOptions{KernelTypes: e.types}})
 	if err != nil {
 		return nil, fmt.Errorf("load the %s programs: %w", f.name, err)
 	}

@@ -40,7 +40,8 @@ type Config struct {
 type Enforcer struct {
 	cfg    Config
 	types  *btf.Spec
-	token  string // of this process's links, to tell them from those of the one before
+	cache  *btf.Cache // of types, for loading programs
+	token  string     // of this process's links, to tell them from those of the one before
 	reader *ringbuf.Reader
 
 	mu     sync.Mutex
@@ -77,7 +78,7 @@ func Open(cfg Config) (e *Enforcer, err error) {
 			err = errors.Join(err, e.Close())
 		}
 	}()
-	if e.types, err = btf.LoadKernelSpec(); err != nil {
+	if e.types, e.cache, err = kernel.LoadTypes(); err != nil {
 		return e, fmt.Errorf("load the kernel's types: %w", err)
 	}
 	for _, dir := range []string{e.pins("maps"), e.pins("links")} {
