@@ -70,17 +70,16 @@ SEC("lsm/task_movememory") int BPF_PROG(enforce_movemem, struct task_struct *p) 
 
 #define PTRACE_MODE_ATTACH 2 /* include/linux/ptrace.h */
 
-/* Taking hold of another process or of its memory: ptrace, process_vm_*, /proc/PID/mem, pidfd_getfd; and process_madvise, which
- * asks only to read and then drives memory out. Other reading is asked for by all who list processes, and passes. */
+/* Taking hold of another process or of its memory: ptrace, process_vm_*, /proc/PID/mem, pidfd_getfd. Asking to read what /proc
+ * tells passes, or nobody could list processes; and with it process_madvise, where from 6.15 on this answer does not decide. */
 SEC("lsm/ptrace_access_check") int BPF_PROG(enforce_ptrace, struct task_struct *child, unsigned int mode)
 {
-	static const __u32 madvise[3] = { 440, 440, 440 };
 	struct judging j;
 	image img = judging(&j, ASK_PTRACE | ASK_SYSCALL);
 	if (!img)
 		return 0;
-	struct call c = call_now();
-	if (mode & PTRACE_MODE_ATTACH || call_is(&c, madvise, madvise)) {
+	if (mode & PTRACE_MODE_ATTACH) {
+		struct call c = call_now();
 		struct denying d = { .kind = KIND_PTRACE, .body = { .op = OP_PTRACE, .number = c.number, .i386 = c.i386 } };
 		set_target(&j, child, &d);
 		if (refuse(&j, &d, judge_ptrace(img, &j.who, d.body.target_subject)))
