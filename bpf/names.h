@@ -19,7 +19,7 @@
 struct host_mount {
 	__u64 mount, root; /* struct vfsmount, and the dentry that it shows as its root */
 	__u32 bytes;       /* of prefix; 0 for the root */
-	__u32 pad;
+	__u32 round;       /* in which the loader found it: what it does not find again goes */
 	__u8 prefix[PREFIX_MAX];
 };
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4096); __type(key, __u64); __type(value, struct host_mount); } host_mounts SEC(".maps");

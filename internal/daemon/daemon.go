@@ -137,6 +137,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	helpers.Go(func() { d.table.Run(ctx) })
 	helpers.Go(func() { d.tally.Run(ctx) })
 	helpers.Go(func() { d.inventory(ctx) })
+	helpers.Go(func() { d.followMounts(ctx) })
 	if d.server != nil {
 		server := d.server
 		helpers.Go(func() { d.serve(server) })

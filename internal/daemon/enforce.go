@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/api"
@@ -180,6 +181,27 @@ func sessionOf(by api.Peer) enforcer.Session {
 		}
 	}
 	return s
+}
+
+// mountsEvery is how often the host's table of mounts is looked at.
+const mountsEvery = time.Second
+
+// followMounts keeps the programs' knowledge of the host's mounts until ctx ends.
+func (d *Daemon) followMounts(ctx context.Context) {
+	tick := time.NewTicker(mountsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if e := d.enforcer.Load(); e != nil {
+			if err := e.FollowMounts(); err != nil {
+				d.cfg.Logger.Warn("new mounts are judged by the names that tasks see alone", "error", err)
+			}
+		}
+	}
 }
 
 // denial is the way of a record of what was refused.

@@ -1,8 +1,9 @@
 #!/bin/bash
-# suite.sh SERIES [LOG [RUNG]]: run the tests that need a real kernel in a guest of that series, each package's from its own folder,
+# suite.sh SERIES [LOG [RUNG [PACKAGE...]]]: run the tests that need a real kernel in a guest of that series, each package's from its own folder,
 # as `go test` would. Prints a line per package; LOG gets everything as `go test -json` writes it (default: only failures are shown).
 # With RUNG (tracepoint) the activities run once more with the sensors on that rung, as PACKAGE@RUNG.
-# The bypass suite's table is shown at the end; UPDATE_GOLDEN=1 makes it the one to compare with from then on.
+# With packages these are run instead of those in test/vm/packages. The bypass suite's table is shown at the end;
+# UPDATE_GOLDEN=1 makes it the one to compare with from then on.
 set -euo pipefail
 
 [ $# -ge 1 ] || { echo "usage: suite.sh SERIES [LOG [RUNG]]" >&2; exit 2; }
@@ -11,7 +12,8 @@ share=$(mktemp -d)
 trap 'rm -rf "$share"' EXIT
 log=$(realpath -m "${2:-$share/log}")
 cd "$here/../.."
-mapfile -t packages <"$here/packages" # every package of these trees that has tests
+packages=("${@:4}")
+[ ${#packages[@]} != 0 ] || mapfile -t packages <"$here/packages" # every package of these trees that has tests
 
 CGO_ENABLED=0 test/binaries.sh "$share" "${packages[@]}"
 CGO_ENABLED=0 go build -o "$share/stockade" ./cmd/stockade

@@ -29,8 +29,13 @@ func (e *Enforcer) wanted(asks uint32) (out map[string][]hook, lacks []string, e
 			return nil, nil, fmt.Errorf("read the %s object: %w", f.name, err)
 		}
 		for _, h := range f.hooks {
-			if h.rung == withLSM && !e.cfg.Trampolines || h.rung == withoutLSM && e.cfg.Trampolines ||
-				h.asks != 0 && h.asks&asks == 0 || asks == 0 || h.when != nil && !h.when(e.types) {
+			if asks == 0 || h.asks != 0 && h.asks&asks == 0 || h.rung == withoutLSM && e.cfg.Trampolines || h.when != nil && !h.when(e.types) {
+				continue
+			}
+			if h.rung == withLSM && !e.cfg.Trampolines {
+				if h.without != "" && !h.covered {
+					lacks = append(lacks, h.without+": no LSM programs can be attached here")
+				}
 				continue
 			}
 			p := spec.Programs[h.program]

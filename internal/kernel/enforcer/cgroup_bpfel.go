@@ -40,7 +40,7 @@ type cgroupHostMount struct {
 	Mount  uint64
 	Root   uint64
 	Bytes  uint32
-	Pad    uint32
+	Round  uint32
 	Prefix [256]uint8
 }
 

@@ -37,6 +37,7 @@ func (e *Enforcer) Drain(each func(*kernel.Record) error) error {
 		if err := rec.Parse(raw.RawSample); err != nil {
 			return fmt.Errorf("decode a denial: %w", err)
 		}
+		e.found(&rec)
 		if err := each(&rec); err != nil {
 			return err
 		}

@@ -53,6 +53,12 @@ type Enforcer struct {
 	// inForce are the asks of the policy in force.
 	inForce uint32
 	tools   *ebpf.Collection // see tools.go; nil until the first change needs them
+	// mounts is the host's table of them as it was named last, and round counts how often it was.
+	mounts string
+	round  uint32
+	// base is what the programs had produced and lost before this process read of it, by CPU.
+	base     map[uint16]account
+	counting sync.Mutex // over base
 	// images are those whose denials may still come, by generation; Decode must not wait for a change.
 	images sync.Map
 	// before are the links of an earlier process, by their pins. They go once those that take their place are there.
@@ -71,7 +77,7 @@ type slot struct {
 func Open(cfg Config) (e *Enforcer, err error) {
 	e = &Enforcer{
 		cfg: cfg, token: fmt.Sprintf("%x", time.Now().UnixNano()),
-		maps: map[string]*ebpf.Map{}, links: map[string]attached{},
+		maps: map[string]*ebpf.Map{}, links: map[string]attached{}, base: map[uint16]account{},
 	}
 	defer func() {
 		if err != nil {
@@ -93,6 +99,9 @@ func Open(cfg Config) (e *Enforcer, err error) {
 		return e, err
 	}
 	if err := e.adopt(); err != nil {
+		return e, err
+	}
+	if err := e.begin(); err != nil {
 		return e, err
 	}
 	if e.reader, err = ringbuf.NewReader(e.maps["ring"]); err != nil {

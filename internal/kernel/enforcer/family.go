@@ -27,6 +27,8 @@ type hook struct {
 	when func(*btf.Spec) bool
 	// without says what goes unguarded where the kernel lacks the hook; empty: another one does its work.
 	without string
+	// covered: where there are no LSM programs, those of cgroups do the same.
+	covered bool
 	// cgroup is how a program of cgroups is attached.
 	cgroup ebpf.AttachType
 	// detached programs are not attached: the loader runs them (type syscall), or opens them (iterators).

@@ -46,7 +46,7 @@ type identityHostMount struct {
 	Mount  uint64
 	Root   uint64
 	Bytes  uint32
-	Pad    uint32
+	Round  uint32
 	Prefix [256]uint8
 }
 
@@ -73,6 +73,7 @@ type identityMountBinding struct {
 	_      structs.HostLayout
 	Fd     int32
 	Bytes  uint32
+	Round  uint32
 	Prefix [256]uint8
 }
 

@@ -14,8 +14,12 @@ import (
 	"github.com/stockade-security/stockade/internal/kernel/probe"
 )
 
-// TestVerifier loads each program by itself, so that a refusal names it, and tells what the verifier had to look at.
-func TestVerifier(t *testing.T) {
+// TestSoakVerifier loads each program by itself, so that a refusal names it, and tells what the verifier had to look at. The other
+// tests load all of them too, and take less time.
+func TestSoakVerifier(t *testing.T) {
+	if os.Getenv("STOCKADE_SOAK") == "" {
+		t.Skip("set STOCKADE_SOAK=1")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}

@@ -56,22 +56,68 @@ func (e *Enforcer) Status() (Status, error) {
 // reasons are the wire names of enum reason.
 var reasons = [...]string{fileReasonREASON_RULE: "rule", fileReasonREASON_TOO_LONG: "name_too_long", fileReasonREASON_UNNAMED: "no_name", fileReasonREASON_SCRATCH: "no_memory", fileReasonREASON_UNGUARDED: "no_hook"}
 
-// Accounts is what the programs counted of their records since they were first attached.
-func (e *Enforcer) Accounts() (kernel.Accounts, error) {
-	a := kernel.Accounts{Lost: map[string]uint64{}}
+// account is what the programs of one CPU counted of their records.
+type account struct{ produced, lost uint64 }
+
+// counted reads the counters of all CPUs.
+func (e *Enforcer) counted() ([]fileCpuStats, error) {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
-		return a, fmt.Errorf("count the cpus: %w", err)
+		return nil, fmt.Errorf("count the cpus: %w", err)
 	}
 	values := make([]fileCpuStats, cpus)
 	if err := e.maps["stats"].Lookup(uint32(0), &values); err != nil {
-		return a, fmt.Errorf("read the loss counters of denials: %w", err)
+		return nil, fmt.Errorf("read the loss counters of denials: %w", err)
 	}
-	for _, v := range values {
-		a.Produced += v.Produced
+	return values, nil
+}
+
+// begin takes what has been counted so far as an earlier process's.
+func (e *Enforcer) begin() error {
+	values, err := e.counted()
+	if err != nil {
+		return err
+	}
+	for cpu, v := range values {
+		e.base[uint16(cpu)] = account{v.Produced, sum(v.Lost[:])}
+	}
+	return nil
+}
+
+// found corrects that by a record that waited: what came from its CPU from it on is this process's.
+func (e *Enforcer) found(r *kernel.Record) {
+	e.counting.Lock()
+	defer e.counting.Unlock()
+	if base := e.base[r.CPU]; r.Seq != 0 && r.Seq-1 < base.produced {
+		e.base[r.CPU] = account{r.Seq - 1, r.LostBefore}
+	}
+}
+
+// Accounts is what the programs counted of their records, without those that an earlier process has read.
+func (e *Enforcer) Accounts() (kernel.Accounts, error) {
+	a := kernel.Accounts{Lost: map[string]uint64{}}
+	values, err := e.counted()
+	if err != nil {
+		return a, err
+	}
+	e.counting.Lock()
+	defer e.counting.Unlock()
+	for cpu, v := range values {
+		base := e.base[uint16(cpu)]
+		a.Produced += v.Produced - base.produced
+		before := base.lost
 		for i, n := range v.Lost {
-			a.Lost["denial_"+kernel.LossName(i)] += n
+			already := min(before, n) // of which causes the earlier losses were is not known
+			before -= already
+			a.Lost["denial_"+kernel.LossName(i)] += n - already
 		}
 	}
 	return a, nil
+}
+
+func sum(list []uint64) (n uint64) {
+	for _, v := range list {
+		n += v
+	}
+	return n
 }

@@ -302,17 +302,17 @@ func TestSystem(t *testing.T) {
 				actions := w.drain(t)
 				switch {
 				case slices.Contains(c.refused, name):
-					if !refused(got) || !slices.Contains(actions, uint8(fileDenialActionACTION_BLOCKED)) {
+					if !saidNo(got) || !slices.Contains(actions, uint8(fileDenialActionACTION_BLOCKED)) {
 						t.Errorf("%s: %v, recorded as %v", name, got, actions)
 					}
 				case slices.Contains(c.killed, name):
 					if signal != unix.SIGKILL || !slices.Contains(actions, uint8(fileDenialActionACTION_KILLED)) || slices.Contains(actions, uint8(fileDenialActionACTION_BLOCKED)) {
 						t.Errorf("%s: %v, recorded as %v", name, signal, actions)
 					}
-				case refused(got) || signal != 0:
+				case saidNo(got) || signal != 0:
 					t.Errorf("%s, which no rule denies: %v, %v", name, got, signal)
 				}
-				if got, signal := w.attempt(t, name, false); refused(got) || signal != 0 {
+				if got, signal := w.attempt(t, name, false); saidNo(got) || signal != 0 {
 					t.Errorf("%s outside of the scope: %v, %v", name, got, signal)
 				}
 				if left := w.drain(t); len(left) > 0 {
@@ -324,7 +324,7 @@ func TestSystem(t *testing.T) {
 }
 
 // refused: the files of /proc answer EACCES.
-func refused(got syscall.Errno) bool { return got == unix.EPERM || got == unix.EACCES }
+func saidNo(got syscall.Errno) bool { return got == unix.EPERM || got == unix.EACCES }
 
 type systemWorld struct {
 	*Enforcer

@@ -113,17 +113,36 @@ var glassFiles = []string{"/usr/sbin/sshd", "/usr/lib/openssh/sshd-*", "/usr/lib
 // maxPrefix is how long the path of a mount may be: PREFIX_MAX of names.h, less one.
 const maxPrefix = 255
 
+// FollowMounts has the programs know of what the host has mounted since, if it has. It costs a look at a file of /proc otherwise.
+func (e *Enforcer) FollowMounts() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.tools == nil || e.inForce == 0 {
+		return nil
+	}
+	return e.nameMounts()
+}
+
 // nameMounts enters the host's mounts, those of process 1: of each file system the first that shows it from its root.
 func (e *Enforcer) nameMounts() error {
-	text, err := os.ReadFile("/proc/1/mountinfo")
-	if err != nil {
-		return fmt.Errorf("read the host's mounts: %w", err)
+	root, text, err := hostMounts()
+	if err != nil || text == e.mounts {
+		return err
 	}
-	if err := e.bindAt("/", func(fd int) error { return e.run(toolBindRoot, &identityDescriptor{Fd: int32(fd)}) }); err != nil {
+	e.round++
+	bindAt := func(path string, run func(fd int) error) error {
+		fd, err := unix.Open(filepath.Join(root, path), unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+		defer unix.Close(fd)
+		return run(fd)
+	}
+	if err := bindAt("/", func(fd int) error { return e.run(toolBindRoot, &identityDescriptor{Fd: int32(fd)}) }); err != nil {
 		return err
 	}
 	seen := map[string]bool{}
-	for _, m := range mounts(string(text)) {
+	for _, m := range mounts(text) {
 		if seen[m.device] || m.root != "/" && m.point != "/" {
 			continue
 		}
@@ -132,29 +151,59 @@ func (e *Enforcer) nameMounts() error {
 			continue
 		}
 		seen[m.device] = true
-		binding := identityMountBinding{}
+		binding := identityMountBinding{Round: e.round}
 		if m.point != "/" {
 			binding.Bytes = uint32(copy(binding.Prefix[:], m.point))
 		}
-		bind := func(fd int) error {
+		err := bindAt(m.point, func(fd int) error {
 			binding.Fd = int32(fd)
 			return e.run(toolBindMount, &binding)
-		}
-		if err := e.bindAt(m.point, bind); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("name the mount at %s: %w", m.point, err)
 		}
+	}
+	if err := e.forgetMounts(); err != nil {
+		return err
+	}
+	e.mounts = text
+	return nil
+}
+
+// forgetMounts removes what the last round has not found: another file system may get the same place in memory.
+func (e *Enforcer) forgetMounts() error {
+	var key uint64
+	var m fileHostMount
+	var gone []uint64
+	it := e.maps["host_mounts"].Iterate()
+	for it.Next(&key, &m) {
+		if m.Round != e.round {
+			gone = append(gone, key)
+		}
+	}
+	errs := []error{it.Err()}
+	for _, key := range gone {
+		errs = append(errs, e.maps["host_mounts"].Delete(key))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("forget mounts: %w", err)
 	}
 	return nil
 }
 
-// bindAt runs a tool on a path as process 1 sees it.
-func (e *Enforcer) bindAt(path string, run func(fd int) error) error {
-	fd, err := unix.Open(filepath.Join("/proc/1/root", path), unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &fs.PathError{Op: "open", Path: path, Err: err}
+// hostMounts returns where the root of process 1 can be reached, and its table of mounts. Where process 1 hides both, as in some
+// containers, the guard's own namespace is taken for the host's.
+func hostMounts() (root, text string, err error) {
+	root = "/proc/1/root"
+	data, err := os.ReadFile("/proc/1/mountinfo")
+	if _, e := os.Stat(root + "/"); err != nil || e != nil {
+		root = "/"
+		data, err = os.ReadFile("/proc/self/mountinfo")
 	}
-	defer unix.Close(fd)
-	return run(fd)
+	if err != nil {
+		return "", "", fmt.Errorf("read the host's mounts: %w", err)
+	}
+	return root, string(data), nil
 }
 
 // mount is a line of mountinfo (proc_pid_mountinfo(5)).
