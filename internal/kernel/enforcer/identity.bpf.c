@@ -89,29 +89,9 @@ static __always_inline struct scratch *scratch_spare(struct spare **spare)
 	return scratch_take(spare);
 }
 
-/* The slot in force. */
-static __always_inline __u64 in_force(void)
-{
-	__u32 zero = 0, *slot = bpf_map_lookup_elem(&active, &zero);
-	return slot ? *slot : 0;
-}
-
-/* The subject in a slot's image that a task has by descent there, because it has one by descent, and not by what it runs, in the
- * image in force: its parent may be gone since. NONE where that is not so. */
-__noinline __u32 kept_subject(__u32 slot, struct scratch *t, struct facts *f, __u32 mine)
-{
-	__u32 now = in_force();
-	image old = image_of(now), img = image_of(slot);
-	if (!old || !img || now == slot || !mine || !t || !f)
-		return NONE;
-	struct task by_itself = {};
-	identify(now, t, f, &by_itself);
-	return by_itself.subject == mine ? NONE : subject_of(img, FIELD(old, subject_at(old, mine), subject, stable));
-}
-
 /* Works the label of a task out, who runs exe and descends from who has the label before. Returns whether it is another now.
  * Without memory to name the executable in, the subject stays, and nothing else. */
-static __always_inline int relabel(struct task_struct *t, struct file *exe, struct label *l, const struct label *before, int keep)
+static __always_inline int relabel(struct task_struct *t, struct file *exe, struct label *l, const struct label *before)
 {
 	const struct setting *s = the_settings();
 	__u32 slots = s ? s->labelling : 0, changed = 0;
@@ -135,11 +115,6 @@ static __always_inline int relabel(struct task_struct *t, struct file *exe, stru
 		struct task now = { .subject = before ? before->task[slot].subject : 0 }, *was = &l->task[slot];
 		if (!(slots & 1u << slot))
 			continue;
-		if (keep) {
-			__u32 kept = kept_subject(slot, text, f, in_slot(l, in_force())->subject);
-			if (kept != NONE)
-				now.subject = kept;
-		}
 		identify(slot, text, f, &now);
 		__u32 differ = now.subject ^ was->subject;
 		for (__u32 i = 0; i < 8; i++)
@@ -175,7 +150,7 @@ static __always_inline int executed(struct task_struct *t, struct file *exe)
 		count_label(0);
 		return 0;
 	}
-	relabel(t, exe, l, l, 0);
+	relabel(t, exe, l, l);
 	label_keep(t, l);
 	return 0;
 }
@@ -256,7 +231,7 @@ SEC("iter/task") int relabel_tasks(struct bpf_iter__task *ctx)
 		return 0;
 	}
 	struct task_struct *parent = t->real_parent;
-	if (relabel(t, exe, l, parent ? label_of(parent) : 0, 1))
+	if (relabel(t, exe, l, parent ? label_of(parent) : 0))
 		count_label(1);
 	label_keep(t, l);
 	return 0;
