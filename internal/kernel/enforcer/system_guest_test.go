@@ -323,7 +323,7 @@ func TestSystem(t *testing.T) {
 	}
 }
 
-// refused: the files of /proc answer EACCES.
+// saidNo reports whether the kernel refused it; the files of /proc answer EACCES.
 func saidNo(got syscall.Errno) bool { return got == unix.EPERM || got == unix.EACCES }
 
 type systemWorld struct {
