@@ -76,18 +76,18 @@ func deed(what string, args []string) error {
 func runOpen(program string, create func(string) (int, error)) error {
 	fd, err := create(program)
 	if err != nil {
-		return fmt.Errorf("create: %s", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	data, err := os.ReadFile(program)
 	if err != nil {
-		return fmt.Errorf("read: %s", err)
+		return fmt.Errorf("read: %w", err)
 	}
 	if _, err := unix.Write(fd, data); err != nil {
-		return fmt.Errorf("write: %s", err)
+		return fmt.Errorf("write: %w", err)
 	}
 	again, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDONLY, 0)
 	if err != nil {
-		return fmt.Errorf("open again: %s", err)
+		return fmt.Errorf("open again: %w", err)
 	}
 	if err := unix.Close(fd); err != nil {
 		return err
@@ -98,7 +98,7 @@ func runOpen(program string, create func(string) (int, error)) error {
 func mapped(path string, do func(fd int) error) error {
 	fd, err := unix.Open(path, unix.O_RDONLY, 0)
 	if err != nil {
-		return fmt.Errorf("open: %s", err)
+		return fmt.Errorf("open: %w", err)
 	}
 	defer unix.Close(fd)
 	return do(fd)

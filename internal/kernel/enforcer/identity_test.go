@@ -128,7 +128,7 @@ func process(t *testing.T, c *exec.Cmd) int {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		in.Close()
+		_ = in.Close() // it ends what reads from it
 		_, _ = io.Copy(io.Discard, out)
 		_ = c.Wait()
 	})
