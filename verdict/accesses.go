@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // Accesses returns what an event's task did that a policy can speak of, often nothing; Target is left to Judge. What
-// failed is left out, because the kernel refused it itself; but not connections, because a refused one has left the
+// failed is left out, because the kernel refused it itself; but not what a policy had refused, nor connections, because a refused one has left the
 // host, and not system calls, because rules about them hold before the kernel looks. Files without an absolute path,
 // such as pipes, are left out too.
 func Accesses(e *event.Event) []Access { return appendAccesses(nil, e) }
@@ -23,7 +24,7 @@ func appendAccesses(out []Access, e *event.Event) []Access {
 	if name := syscall(e); name != "" {
 		out = appendSyscall(out, e, name)
 	}
-	if e.Errno != 0 {
+	if e.Errno != 0 && !blocked(e) {
 		return out
 	}
 	switch {
@@ -55,6 +56,11 @@ func appendAccesses(out []Access, e *event.Event) []Access {
 		return appendCall(out, e)
 	}
 	return out
+}
+
+// blocked reports whether it was a policy that the operation failed by: another one may allow it.
+func blocked(e *event.Event) bool {
+	return slices.ContainsFunc(e.Violations, func(v event.Violation) bool { return v.Action == event.ActionBlocked })
 }
 
 // syscall is the name of the call that an event stands for, where it tells one.

@@ -33,6 +33,9 @@ func TestAccesses(t *testing.T) {
 		{"open pipe", file(event.KindFileOpen, event.File{Path: "pipe:[1]", Access: "r"}), nil},
 		{"open anonymous", file(event.KindFileOpen, event.File{Path: "/memfd:x", Access: "r", Type: "anonymous"}), nil},
 		{"open refused", &event.Event{Kind: event.KindFileOpen, Errno: 13, File: &event.File{Path: "/a", Access: "r"}}, nil},
+		{"open blocked by a policy", &event.Event{
+			Kind: event.KindFileOpen, Errno: 1, File: &event.File{Path: "/a", Access: "r"}, Violations: []event.Violation{{Action: event.ActionBlocked}},
+		}, []verdict.Access{{Op: verdict.OpFile, Path: "/a", Letters: policy.AccessRead}}},
 		{"create", file(event.KindFileCreate, event.File{Path: "/a"}), []verdict.Access{{Op: verdict.OpFile, Path: "/a", Letters: w}}},
 		{"delete", file(event.KindFileDelete, event.File{Path: "/a"}), []verdict.Access{{Op: verdict.OpFile, Path: "/a", Letters: w}}},
 		{"rename", file(event.KindFileRename, event.File{Path: "/a", Target: "/b"}), []verdict.Access{{Op: verdict.OpFile, Path: "/a", Letters: w}, {Op: verdict.OpFile, Path: "/b", Letters: w}}},
