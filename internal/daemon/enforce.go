@@ -58,10 +58,13 @@ func (d *Daemon) openEnforcer(root string, scope kernel.Scope) error {
 	if err := d.startEnforcer(root, scope); err != nil {
 		return err
 	}
-	return d.enforce(f, enforcer.Session{Audit: enforcer.NoSession, Guard: uint32(os.Getpid())})
+	return d.enforce(f, sessionOf(api.Peer{PID: os.Getppid()})) // who starts the guard applies its policy
 }
 
 func (d *Daemon) startEnforcer(root string, scope kernel.Scope) error {
+	if len(scope.PIDs) > 0 {
+		return errors.New("enforce mode cannot be limited to processes: limit it to a cgroup with --cgroup, or watch in audit mode")
+	}
 	e, err := enforcer.Open(enforcer.Config{
 		Pins: d.cfg.Paths.BPF, State: d.cfg.Paths.State, Trampolines: probe.Trampolines(), CgroupRoot: root, Scope: scope,
 		Users: userNumbers, Logger: d.cfg.Logger,

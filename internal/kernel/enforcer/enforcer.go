@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -76,7 +77,7 @@ type slot struct {
 // detached until Apply. On an error nothing has changed.
 func Open(cfg Config) (e *Enforcer, err error) {
 	e = &Enforcer{
-		cfg: cfg, token: fmt.Sprintf("%x", time.Now().UnixNano()),
+		cfg: cfg, token: newToken(),
 		maps: map[string]*ebpf.Map{}, links: map[string]attached{}, base: map[uint16]account{},
 	}
 	defer func() {
@@ -110,6 +111,8 @@ func Open(cfg Config) (e *Enforcer, err error) {
 	return e, nil
 }
 
+func newToken() string { return strconv.FormatInt(time.Now().UnixNano(), 16) }
+
 // layoutVersion names the directory below Pins: what lies there has the layouts of this version, and no other reads it.
 const layoutVersion = "1"
 
@@ -135,9 +138,7 @@ func (e *Enforcer) Close() error {
 	if e.reader != nil {
 		errs = append(errs, e.reader.Close())
 	}
-	if e.tools != nil {
-		e.tools.Close()
-	}
+	e.closeTools()
 	for _, a := range e.links {
 		errs = append(errs, a.link.Close())
 	}

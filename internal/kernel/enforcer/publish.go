@@ -162,7 +162,8 @@ func (c *change) grow() error {
 		return fmt.Errorf("make room for %d words: %w", need, err)
 	}
 	c.outgrown, c.oldLinks = c.maps["images"], c.links
-	c.maps["images"], c.links = bigger, map[string]attached{}
+	c.maps["images"], c.links, c.token = bigger, map[string]attached{}, newToken()
+	c.closeTools() // they look at the map that is outgrown
 	var inner *ebpf.Map
 	if c.active.generation == 0 {
 		return nil
@@ -212,6 +213,7 @@ func (c *change) undo() error {
 		}
 		errs = append(errs, c.maps["images"].Close())
 		c.maps["images"], c.links, c.words = c.outgrown, c.oldLinks, c.oldWords
+		c.closeTools()
 	} else if err := c.maps["images"].Delete(c.new.number); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		errs = append(errs, err)
 	}

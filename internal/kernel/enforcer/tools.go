@@ -46,6 +46,14 @@ func (e *Enforcer) openTools() error {
 	return nil
 }
 
+// closeTools has them loaded again when they are needed next.
+func (e *Enforcer) closeTools() {
+	if e.tools != nil {
+		e.tools.Close()
+	}
+	e.tools = nil
+}
+
 // run runs a tool in this thread, whose descriptors it looks at.
 func (e *Enforcer) run(tool string, context any) error {
 	status, err := e.tools.Programs[tool].Run(&ebpf.RunOptions{Context: context})
