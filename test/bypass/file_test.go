@@ -89,7 +89,7 @@ func each(envs map[string]*Env, text func(*Env) string) string {
 	for _, name := range slices.Sorted(maps.Keys(envs)) {
 		list = append(list, fmt.Sprintf("%q", text(envs[name])))
 	}
-	return strings.Join(list, ", ")
+	return strings.Join(list, ",\n      ")
 }
 
 // leaveToken gives the attacker what he may read: he cannot copy it himself.

@@ -24,6 +24,7 @@ processes:
 
 // TestExec tries ways to start programs, below an entry that lists what is allowed and one that lists what is not.
 func TestExec(t *testing.T) {
+	needsLSM(t)
 	dir := realDir(t)
 	sleep, shell := lookPath(t, "sleep"), lookPath(t, "sh")
 	self(t, dir, "listed", "barred", "proud", "mapper", "free")

@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stockade-security/stockade/internal/kernel/probe"
 	"github.com/stockade-security/stockade/policy"
 	"github.com/stockade-security/stockade/policy/compile"
 )
@@ -133,9 +132,7 @@ func uses() []use {
 
 // TestFileUses makes each use of a file below a blocked tree, which must be refused, and of one beside it, which must not.
 func TestFileUses(t *testing.T) {
-	if os.Geteuid() != 0 || !probe.Trampolines() {
-		t.Skip("needs root, and a kernel with BPF LSM")
-	}
+	needsLSM(t)
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -178,9 +175,7 @@ func plant(t *testing.T, path string, u use) {
 
 // TestFileNames reaches two blocked files, one by its exact path and one by a pattern, by other names.
 func TestFileNames(t *testing.T) {
-	if os.Geteuid() != 0 || !probe.Trampolines() {
-		t.Skip("needs root, and a kernel with BPF LSM")
-	}
+	needsLSM(t)
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

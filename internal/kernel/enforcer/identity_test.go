@@ -22,12 +22,17 @@ import (
 	"github.com/stockade-security/stockade/policy/compile"
 )
 
-// hold puts a policy in force until the test ends.
-func hold(t *testing.T, text string) (*Enforcer, *compile.Image) {
+func needsLSM(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 || !probe.Trampolines() {
 		t.Skip("needs root, and a kernel with BPF LSM")
 	}
+}
+
+// hold puts a policy in force until the test ends.
+func hold(t *testing.T, text string) (*Enforcer, *compile.Image) {
+	t.Helper()
+	needsLSM(t)
 	pins, err := os.MkdirTemp("/sys/fs/bpf", "stockade-test-")
 	if err != nil {
 		t.Skipf("needs a bpf file system: %v", err)

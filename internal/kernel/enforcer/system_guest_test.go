@@ -21,7 +21,6 @@ import (
 
 	"github.com/stockade-security/stockade/event"
 	"github.com/stockade-security/stockade/internal/kernel"
-	"github.com/stockade-security/stockade/internal/kernel/probe"
 	"github.com/stockade-security/stockade/policy"
 	"github.com/stockade-security/stockade/policy/compile"
 )
@@ -61,9 +60,7 @@ host:
 
 // TestSystem holds tasks in a cgroup to rules, and sees that the same passes outside of it.
 func TestSystem(t *testing.T) {
-	if os.Geteuid() != 0 || !probe.Trampolines() {
-		t.Skip("needs root, and a kernel with BPF LSM")
-	}
+	needsLSM(t)
 	w := newSystemWorld(t)
 	for _, c := range []struct {
 		name, policy     string
