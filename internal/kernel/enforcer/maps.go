@@ -17,8 +17,8 @@ import (
 	"github.com/stockade-security/stockade/policy/layout"
 )
 
-// minWords is the least size of a slot: 1 MiB, which has room for about a thousand rules.
-const minWords = 1 << 18
+// minWords is the least size of a slot: 256 KiB, which has room for some hundred rules.
+const minWords = 1 << 16
 
 // ringBytes is the size of the ring of denials.
 const ringBytes = 1 << 20
