@@ -86,6 +86,9 @@ func writeEnforcement(row func(name, format string, args ...any), e *api.Enforce
 		row(map[bool]string{true: "not enforced"}[i == 0], "%s", lack)
 	}
 	row("refused", "%s", tally(e.Denied))
+	if e.Undecided+e.Unlabelled > 0 {
+		row("", "%d addresses passed because only a host name could decide; %d tasks found no memory for their label", e.Undecided, e.Unlabelled)
+	}
 }
 
 // describe says how a sensor observes.

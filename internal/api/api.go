@@ -77,6 +77,10 @@ type Enforcement struct {
 	Adopted  int       `json:"adopted,omitempty"`
 	// Denied counts refusals by reason, and what break-glass let pass.
 	Denied map[string]uint64 `json:"denied,omitempty"`
+	// Undecided counts addresses that only rules by host name could mean, and that passed; Unlabelled tasks that there was no
+	// memory to label in full.
+	Undecided  uint64 `json:"undecided,omitempty"`
+	Unlabelled uint64 `json:"unlabelled,omitempty"`
 	// Lacks says what of the policy this kernel cannot hold.
 	Lacks []string `json:"lacks,omitempty"`
 }

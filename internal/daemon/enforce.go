@@ -263,7 +263,7 @@ func (d *Daemon) enforcement() *api.Enforcement {
 	if err != nil {
 		d.cfg.Logger.Warn("the state of enforcement is not known", "error", err)
 	}
-	out := &api.Enforcement{Digest: s.Digest, Since: s.Since, Denied: s.Denied, Adopted: s.Adopted, Lacks: d.force.Load().lacks}
+	out := &api.Enforcement{Digest: s.Digest, Since: s.Since, Denied: s.Denied, Adopted: s.Adopted, Undecided: s.Undecided, Unlabelled: s.Unlabelled, Lacks: d.force.Load().lacks}
 	for _, a := range s.Attached {
 		out.Programs = append(out.Programs, api.Program{Name: a.Program, Since: a.Since})
 	}

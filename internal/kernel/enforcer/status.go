@@ -25,6 +25,10 @@ type Status struct {
 	Adopted  int        `json:"adopted,omitempty"`
 	// Denied counts refusals by reason, and what break-glass let pass.
 	Denied map[string]uint64 `json:"denied,omitempty"`
+	// Undecided counts addresses that only rules by host name could mean, and that passed; Unlabelled tasks that there was no
+	// memory to label in full.
+	Undecided  uint64 `json:"undecided,omitempty"`
+	Unlabelled uint64 `json:"unlabelled,omitempty"`
 }
 
 // Attached is a program in force.
@@ -49,8 +53,10 @@ func (e *Enforcer) Status() (Status, error) {
 	for reason, n := range totals.Denied {
 		s.Denied[reasons[reason]] = n
 	}
-	s.Denied["break_glass"] = totals.Glass
-	return s, nil
+	s.Denied["break_glass"], s.Undecided = totals.Glass, totals.Undecided
+	labels, err := e.labelCounts()
+	s.Unlabelled = labels.Failed
+	return s, err
 }
 
 // reasons are the wire names of enum reason.

@@ -255,9 +255,9 @@ func (c *change) label() error {
 
 // relabel goes through all tasks once. Returns whether a label has changed.
 func (e *Enforcer) relabel() (changed bool, err error) {
-	counts := e.maps["labelled"]
-	if err := counts.Put(uint32(0), identityLabelling{}); err != nil {
-		return false, fmt.Errorf("count the labels: %w", err)
+	before, err := e.labelCounts()
+	if err != nil {
+		return false, err
 	}
 	it, err := link.AttachIter(link.IterOptions{Program: e.tools.Programs[toolRelabel]})
 	if err != nil {
@@ -272,14 +272,22 @@ func (e *Enforcer) relabel() (changed bool, err error) {
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return false, fmt.Errorf("go through the tasks: %w", err)
 	}
-	var n identityLabelling
-	if err := counts.Lookup(uint32(0), &n); err != nil {
-		return false, fmt.Errorf("count the labels: %w", err)
+	after, err := e.labelCounts()
+	if err != nil {
+		return false, err
 	}
-	if n.Failed > 0 {
-		return false, fmt.Errorf("%d tasks could not be labelled: there was no memory", n.Failed)
+	if n := after.Failed - before.Failed; n > 0 {
+		return false, fmt.Errorf("%d tasks could not be labelled: there was no memory", n)
 	}
-	return n.Changed > 0, nil
+	return after.Changed != before.Changed, nil
+}
+
+// labelCounts are since the maps were made.
+func (e *Enforcer) labelCounts() (n identityLabelling, err error) {
+	if err := e.maps["labelled"].Lookup(uint32(0), &n); err != nil {
+		return n, fmt.Errorf("read the counts of labels: %w", err)
+	}
+	return n, nil
 }
 
 // unbind forgets the files that a slot's image bound.
